@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// The compiler as a library: graph in, AP program out.
+#ifndef BF_COMPILER_H
+#define BF_COMPILER_H
+
+#include "ir/graph.h"
+#include "isa/program.h"
+#include "passes/pass.h"
+
+struct bf_compile_options {
+  struct ap_machine machine;
+  struct ap_technology tech;   // for costs; not owned
+  unsigned opt_level;          // 0..3
+  enum bf_mapping mapping;     // BF_MAPPING_AUTO or one for all layers that can take it
+  enum bf_objective objective;
+  uint32_t batch;              // of the graph already (its shapes hold it); recorded
+  bool keep_all;
+  bool verify_each;
+  const char *passes;          // textual pipeline or NULL for the default
+  const char *print_after;     // pass name, "all" or NULL
+  struct bf_buf *print_out;    // where --print-after writes; may be NULL
+  struct bf_pass_times *times; // filled if not NULL
+};
+
+// Compiles a verified graph. The graph must outlive the call only. NULL and errors in diags if a layer
+// cannot be mapped or allocated. The result is validated (ap_program_validate) and owned by the caller.
+struct ap_program *bf_compile(const struct bf_graph *graph, const struct bf_compile_options *options,
+                              struct bf_diags *diags);
+
+// Field program to AP program (all fields allocated). Used by bf_compile; exposed for tests.
+struct ap_program *bf_emit(const struct bf_graph *graph, const struct bf_fprogram *fields,
+                           const struct bf_compile_options *options, struct bf_diags *diags);
+
+#endif

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+// Emission: allocated field IR to an AP program.
+#include "backend/emit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const enum ap_op op_of[BF_FOP_COUNT] = {
+    [BF_FOP_LOAD] = AP_OP_LOAD,     [BF_FOP_LOADP] = AP_OP_LOADP, [BF_FOP_STORE] = AP_OP_STORE, [BF_FOP_SETK] = AP_OP_SETK,
+    [BF_FOP_SETKIF] = AP_OP_SETKIF, [BF_FOP_COPY] = AP_OP_COPY,   [BF_FOP_COPYIF] = AP_OP_COPYIF, [BF_FOP_NOT] = AP_OP_NOT,
+    [BF_FOP_ADD] = AP_OP_ADD,       [BF_FOP_SUB] = AP_OP_SUB,     [BF_FOP_ADDS] = AP_OP_ADDS,   [BF_FOP_ADDK] = AP_OP_ADDK,
+    [BF_FOP_MULS] = AP_OP_MULS,     [BF_FOP_MAX] = AP_OP_MAX,     [BF_FOP_GTK] = AP_OP_GTK,     [BF_FOP_GT] = AP_OP_GT,
+};
+
+#define MAX_STREAM_STEPS 60000u  // keeps every table below 2^16 entries
+
+static void emit_mem(struct bf_emitter *e, struct ap_tensor *t, const struct bf_fmem *mem, uint64_t *nconsts) {
+  char text[16];
+  t->name = bf_arena_strdup(&e->program->arena, mem->name);
+  t->storage = mem->kind == BF_FMEM_CONST ? AP_STORAGE_CONST : mem->kind == BF_FMEM_TEMP ? AP_STORAGE_TEMP : AP_STORAGE_ACTIVATION;
+  t->bits = (uint8_t)mem->bits;
+  t->bias = mem->bias;
+  memcpy(t->shape, mem->shape, sizeof t->shape);
+  t->rank = 4;
+  t->scale = 1;
+  t->alias = mem->alias;
+  if (mem->tensor) {
+    t->type = bf_arena_strdup(&e->program->arena, bf_type_text(text, mem->tensor->type));
+    t->rank = (uint8_t)mem->tensor->rank;
+    t->scale = bf_quant_scale(&mem->tensor->quant, 0);
+    t->zero = bf_quant_zero(&mem->tensor->quant, 0);
+  } else {
+    t->type = bf_arena_format(&e->program->arena, "u%u", mem->bits);
+  }
+  if (mem->kind == BF_FMEM_CONST) {
+    t->data = *nconsts;
+    *nconsts += mem->elements;
+  }
+}
+
+static void emit_memory(struct bf_emitter *e) {
+  struct ap_program *p = e->program;
+  const struct bf_fprogram *f = e->fields;
+  p->tensors = bf_arena_alloc(&p->arena, f->nmems + 1, sizeof *p->tensors);
+  p->ntensors = (uint32_t)f->nmems;
+  for (size_t i = 0; i < f->nmems; i++) emit_mem(e, &p->tensors[i], &f->mems[i], &p->nconsts);
+  p->consts = bf_arena_alloc(&p->arena, p->nconsts + 1, sizeof *p->consts);
+  for (size_t i = 0; i < f->nmems; i++)
+    if (f->mems[i].kind == BF_FMEM_CONST)
+      memcpy(p->consts + p->tensors[i].data, f->mems[i].data, f->mems[i].elements * sizeof *p->consts);
+}
+
+static void emit_descs(struct bf_emitter *e) {
+  struct ap_program *p = e->program;
+  const struct bf_fprogram *f = e->fields;
+  p->grids = bf_arena_alloc(&p->arena, f->ngrids + 1, sizeof *p->grids);
+  p->ngrids = (uint32_t)f->ngrids;
+  for (size_t i = 0; i < f->ngrids; i++) {
+    memcpy(p->grids[i].count, f->grids[i].count, sizeof p->grids[i].count);
+    p->grids[i].tile_rows = f->grids[i].tile_rows;
+  }
+  p->descs = bf_arena_alloc(&p->arena, f->ndescs + 1, sizeof *p->descs);
+  p->ndescs = (uint32_t)f->ndescs;
+  for (size_t i = 0; i < f->ndescs; i++) {
+    const struct bf_fdesc *from = &f->descs[i];
+    struct ap_desc *to = &p->descs[i];
+    to->grid = from->grid;
+    to->tensor = from->mem;
+    to->bits = (uint8_t)f->mems[from->mem].bits;
+    memcpy(to->row_dim, from->row_dim, sizeof to->row_dim);
+    memcpy(to->row_stride, from->row_stride, sizeof to->row_stride);
+    memcpy(to->origin, from->origin, sizeof to->origin);
+    memcpy(to->tap_count, from->tap_count, sizeof to->tap_count);
+    memcpy(to->tap_step, from->tap_step, sizeof to->tap_step);
+    to->pad_value = from->pad_value;
+  }
+}
+
+static struct ap_field field_of(const struct bf_region *region, const struct bf_slice *slice) {
+  if (!slice->width) return (struct ap_field){0, 0};
+  return (struct ap_field){(uint16_t)(region->fields[slice->field].col + slice->offset), (uint8_t)slice->width};
+}
+
+static struct ap_instr instr_of(const struct bf_region *region, const struct bf_fop *op) {
+  struct ap_instr instr = {.op = op_of[op->kind], .f = {field_of(region, &op->d), field_of(region, &op->a), field_of(region, &op->b)}};
+  if (op->kind == BF_FOP_STORE) {
+    instr.f[0] = instr.f[1];
+    instr.f[1] = (struct ap_field){0, 0};
+  }
+  if (bf_fop_info(op->kind)->has_desc) {
+    instr.index = op->desc;
+    instr.tap = (uint16_t)op->tap;
+  }
+  if (bf_fop_info(op->kind)->has_imm) instr.imm = op->imm;
+  return instr;
+}
+
+// A run of stream operations from `at`; returns the index after it.
+static size_t emit_stream(struct bf_emitter *e, const struct bf_region *region, size_t at) {
+  size_t end = at;
+  while (end < region->nops && region->ops[end].in_stream && end - at < MAX_STREAM_STEPS) end++;
+  if (e->nitems + (end - at) > 65536) bf_emit_close_table(e);
+  uint16_t *steps = bf_arena_alloc(&e->program->arena, end - at, sizeof *steps);
+  for (size_t i = at; i < end; i++) {
+    struct ap_instr instr = instr_of(region, &region->ops[i]);
+    steps[i - at] = bf_emit_table_entry(e, &instr);
+  }
+  struct ap_stream stream = {(uint32_t)e->ntables, steps, (uint32_t)(end - at)};
+  BF_PUSH(e->streams, e->nstreams, e->streams_capacity) = stream;
+  bf_emit_code(e, (struct ap_instr){.op = AP_OP_STEPS, .index = (uint32_t)(e->nstreams - 1)});
+  return end;
+}
+
+static void emit_region(struct bf_emitter *e, const struct bf_region *region) {
+  bf_emit_code(e, (struct ap_instr){.op = AP_OP_GRID, .index = region->grid});
+  for (size_t i = 0; i < region->nops;) {
+    if (region->ops[i].in_stream) i = emit_stream(e, region, i);
+    else bf_emit_code(e, instr_of(region, &region->ops[i++]));
+  }
+  bf_emit_code(e, (struct ap_instr){.op = AP_OP_ENDGRID});
+  if (region->barrier_after) bf_emit_code(e, (struct ap_instr){.op = AP_OP_BARRIER});
+}
+
+static void emit_host(struct bf_emitter *e, const struct bf_flayer *layer) {
+  struct ap_host host = {AP_HOST_SOFTMAX, layer->in_mem, layer->out_mem, bf_quant_scale(&layer->node->inputs[0]->quant, 0),
+                         layer->node->attrs.beta};
+  BF_PUSH(e->hosts, e->nhosts, e->hosts_capacity) = host;
+  bf_emit_code(e, (struct ap_instr){.op = AP_OP_HOST, .index = (uint32_t)(e->nhosts - 1)});
+  bf_emit_code(e, (struct ap_instr){.op = AP_OP_BARRIER});
+}
+
+static void emit_layer(struct bf_emitter *e, const struct bf_flayer *from, struct ap_layer *to) {
+  struct bf_arena *arena = &e->program->arena;
+  to->name = bf_arena_strdup(arena, from->node->name);
+  to->op = bf_arena_strdup(arena, bf_op_info(from->node->op)->name);
+  to->mapping = bf_arena_strdup(arena, from->mapping);
+  to->line = from->node->line;
+  to->bits_w = (uint8_t)from->bits_w;
+  to->bits_a = (uint8_t)from->bits_a;
+  to->macs = bf_node_macs(from->node);
+  to->output = from->out_mem;
+  to->first = (uint32_t)e->ncode;
+  for (size_t r = 0; r < from->nregions; r++) {
+    const struct bf_region *region = &e->fields->regions[from->first_region + r];
+    emit_region(e, region);
+    if (region->columns_used > to->columns_used) to->columns_used = region->columns_used;
+  }
+  if (from->host) emit_host(e, from);
+  bf_emit_close_table(e);
+  to->end = (uint32_t)e->ncode;
+}
+
+static void emit_ends(struct bf_emitter *e, const struct bf_graph *graph) {
+  struct ap_program *p = e->program;
+  p->inputs = bf_arena_alloc(&p->arena, graph->ntensors + 1, sizeof *p->inputs);
+  p->outputs = bf_arena_alloc(&p->arena, graph->ntensors + 1, sizeof *p->outputs);
+  for (size_t i = 0; i < graph->ntensors; i++) {
+    const struct bf_tensor *t = graph->tensors[i];
+    if (t->is_input) p->inputs[p->ninputs++] = e->fields->mem_of[i];
+    if (t->is_output) p->outputs[p->noutputs++] = e->fields->mem_of[i];
+  }
+}
+
+static void finish(struct bf_emitter *e) {
+  struct ap_program *p = e->program;
+  p->code = bf_emit_keep(e, e->code, e->ncode, sizeof *e->code);
+  p->ncode = (uint32_t)e->ncode;
+  p->tables = bf_emit_keep(e, e->tables, e->ntables, sizeof *e->tables);
+  p->ntables = (uint32_t)e->ntables;
+  p->streams = bf_emit_keep(e, e->streams, e->nstreams, sizeof *e->streams);
+  p->nstreams = (uint32_t)e->nstreams;
+  p->hosts = bf_emit_keep(e, e->hosts, e->nhosts, sizeof *e->hosts);
+  p->nhosts = (uint32_t)e->nhosts;
+}
+
+static void describe(struct bf_emitter *e, const struct bf_graph *graph, const struct bf_compile_options *options) {
+  struct ap_program *p = e->program;
+  p->network = bf_arena_strdup(&p->arena, graph->name);
+  p->batch = options->batch ? options->batch : 1;
+  p->machine = options->machine;
+  p->tech = bf_arena_strdup(&p->arena, options->tech.name);
+  p->vdd = options->tech.vdd;
+  p->keep_all = options->keep_all;
+  if (graph->source) {
+    p->source.length = strlen(graph->source);
+    p->source.data = bf_arena_strdup(&p->arena, graph->source);
+  }
+}
+
+struct ap_program *bf_emit(const struct bf_graph *graph, const struct bf_fprogram *fields,
+                           const struct bf_compile_options *options, struct bf_diags *diags) {
+  struct bf_emitter e = {.program = ap_program_new(), .fields = fields};
+  struct ap_program *p = e.program;
+  describe(&e, graph, options);
+  emit_memory(&e);
+  emit_descs(&e);
+  p->layers = bf_arena_alloc(&p->arena, fields->nlayers + 1, sizeof *p->layers);
+  p->nlayers = (uint32_t)fields->nlayers;
+  for (size_t i = 0; i < fields->nlayers; i++) emit_layer(&e, &fields->layers[i], &p->layers[i]);
+  bf_emit_code(&e, (struct ap_instr){.op = AP_OP_HALT});
+  emit_ends(&e, graph);
+  bool ok = bf_emit_micros(&e, options->machine.features, diags);
+  finish(&e);
+  free(e.code);
+  free(e.tables);
+  free(e.streams);
+  free(e.hosts);
+  free(e.items);
+  free(e.index);
+  if (ok) return p;
+  ap_program_free(p);
+  return NULL;
+}

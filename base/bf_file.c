@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whole-file input, and output that is whole or absent.
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/bf_base.h"
+
+// Reads up to the limit; pipes and devices have no size beforehand.
+static bool read_all(int fd, struct bf_buf *buf, const char **why) {
+  char *chunk = bf_alloc(1 << 16, 1);
+  bool ok = false;
+  for (;;) {
+    ssize_t n = read(fd, chunk, 1 << 16);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) {
+      *why = strerror(errno);
+      break;
+    }
+    if (n == 0) {
+      ok = true;
+      break;
+    }
+    if (buf->length + (size_t)n > BF_MAX_FILE_BYTES) {
+      *why = "the file is larger than 2 GiB";
+      break;
+    }
+    bf_buf_append(buf, chunk, (size_t)n);
+  }
+  free(chunk);
+  return ok;
+}
+
+bool bf_read_file(const char *path, char **data, size_t *length, const char **why) {
+  *data = NULL;
+  *length = 0;
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    *why = strerror(errno);
+    return false;
+  }
+  struct bf_buf buf = {0};
+  bool ok = read_all(fd, &buf, why);
+  close(fd);
+  if (!ok) {
+    bf_buf_free(&buf);
+    return false;
+  }
+  bf_buf_cstr(&buf);
+  *data = buf.data;
+  *length = buf.length;
+  return true;
+}
+
+static bool write_all(int fd, const char *data, size_t length) {
+  while (length) {
+    ssize_t n = write(fd, data, length);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    data += n;
+    length -= (size_t)n;
+  }
+  return true;
+}
+
+// A new file beside `path`. Not mkstemp: the file gets the permissions that any
+// new file of the user has.
+static int open_beside(const char *path, char **temporary) {
+  for (unsigned attempt = 0; attempt < 1000; attempt++) {
+    *temporary = bf_format("%s.%ld.%u.tmp", path, (long)getpid(), attempt);
+    int fd = open(*temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd >= 0) return fd;
+    int error = errno;
+    free(*temporary);
+    *temporary = NULL;
+    errno = error;
+    if (error != EEXIST) break;
+  }
+  return -1;
+}
+
+// Pipes and devices are written in place: there is nothing to rename over.
+static bool write_special(const char *path, const void *data, size_t length, const char **why) {
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  bool ok = fd >= 0 && write_all(fd, data, length);
+  if (!ok) *why = strerror(errno);
+  if (fd >= 0 && close(fd) != 0 && ok) {
+    *why = strerror(errno);
+    ok = false;
+  }
+  return ok;
+}
+
+bool bf_write_file(const char *path, const void *data, size_t length, const char **why) {
+  struct stat info;
+  if (stat(path, &info) == 0 && !S_ISREG(info.st_mode)) return write_special(path, data, length, why);
+  char *temporary;
+  int fd = open_beside(path, &temporary);
+  if (fd < 0) {
+    *why = strerror(errno);
+    return false;
+  }
+  bool ok = write_all(fd, data, length);
+  if (!ok) *why = strerror(errno);
+  if (close(fd) != 0 && ok) {
+    *why = strerror(errno);
+    ok = false;
+  }
+  if (ok && rename(temporary, path) != 0) {
+    *why = strerror(errno);
+    ok = false;
+  }
+  if (!ok) unlink(temporary);
+  free(temporary);
+  return ok;
+}

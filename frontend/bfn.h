@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// The .bfn front end: text and weights to a verified graph. docs/language.md defines the
+// language.
+#ifndef BFN_H
+#define BFN_H
+
+#include "base/bf_diag.h"
+#include "base/bf_npy.h"
+#include "ir/graph.h"
+
+struct bf_bfn_options {
+  uint32_t batch;  // images a run: multiplies the leading dimension of all inputs; 0 means 1
+};
+
+// Compiles `source`. Constants come from `weights` (may be NULL: then every constant needs inline
+// values); it is only read, and not needed afterwards. `options` may be NULL.
+// Returns a graph that passed bf_graph_verify, which the caller frees with bf_graph_free, or NULL
+// after adding at least one error to `diags`. Warnings may be added either way.
+struct bf_graph *bf_bfn_compile(const struct bf_source *source, const struct bf_archive *weights,
+                                const struct bf_bfn_options *options, struct bf_diags *diags);
+
+// The archive that the text names by `weights "…";`, as written (relative to the .bfn file),
+// or NULL if it names none. The caller frees it.
+char *bf_bfn_weights_name(const struct bf_source *source);
+
+// Reads the file at `path` and, if a constant needs it, the archive beside it: the one that the text
+// names, else the .bfn file's own name with .npz. Otherwise as bf_bfn_compile.
+struct bf_graph *bf_bfn_load(const char *path, const struct bf_bfn_options *options,
+                             struct bf_diags *diags);
+
+// Tables for tools and tests: names of operators and of their options, in a fixed order; NULL
+// beyond the last. Sugar (relu, flatten, …) included.
+const char *bf_bfn_op_name(size_t index);
+const char *bf_bfn_option_name(size_t index);
+// Whether `word` is reserved and can't name a tensor, layer or block.
+bool bf_bfn_reserved(const char *word);
+
+#endif

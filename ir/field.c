@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// Field IR: table, construction, destruction, verifier.
+#include "ir/field.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct bf_fop_info infos[] = {
+#define BF_FOP(id, name, operands, imm, desc, text) [BF_FOP_##id] = {name, operands, imm, desc, text},
+#include "ir/field_ops.def"
+};
+
+const struct bf_fop_info *bf_fop_info(enum bf_fop_kind kind) {
+  return (unsigned)kind < BF_FOP_COUNT ? &infos[kind] : NULL;
+}
+
+unsigned bf_bits(uint64_t max) {
+  unsigned bits = 1;
+  while (bits < 64 && max >> bits) bits++;
+  return bits;
+}
+
+struct bf_fprogram *bf_fprogram_new(size_t ntensors) {
+  struct bf_fprogram *program = bf_alloc(1, sizeof *program);
+  program->mem_of = bf_alloc(ntensors + 1, sizeof *program->mem_of);
+  for (size_t i = 0; i <= ntensors; i++) program->mem_of[i] = BF_NO_INDEX;
+  return program;
+}
+
+static void region_free(struct bf_region *region) {
+  for (size_t i = 0; i < region->nfields; i++) free(region->fields[i].name);
+  free(region->fields);
+  free(region->ops);
+}
+
+void bf_fprogram_free(struct bf_fprogram *program) {
+  if (!program) return;
+  for (size_t i = 0; i < program->nmems; i++) {
+    free(program->mems[i].name);
+    free(program->mems[i].data);
+  }
+  for (size_t i = 0; i < program->nregions; i++) region_free(&program->regions[i]);
+  free(program->mems);
+  free(program->grids);
+  free(program->descs);
+  free(program->regions);
+  free(program->layers);
+  free(program->mem_of);
+  free(program);
+}
+
+uint32_t bf_field_new(struct bf_region *region, const char *fmt, ...) {
+  va_list args;
+  va_start(args, fmt);
+  struct bf_field field = {.name = bf_vformat(fmt, args), .col = -1};
+  va_end(args);
+  BF_PUSH(region->fields, region->nfields, region->fields_capacity) = field;
+  return (uint32_t)(region->nfields - 1);
+}
+
+struct bf_fop *bf_fop_append(struct bf_region *region, struct bf_fop op) {
+  BF_PUSH(region->ops, region->nops, region->ops_capacity) = op;
+  return &region->ops[region->nops - 1];
+}
+
+static const struct bf_slice *operand(const struct bf_fop *op, char letter) {
+  return letter == 'd' ? &op->d : letter == 'a' ? &op->a : &op->b;
+}
+
+// What is wrong with one op, or NULL.
+static const char *op_problem(const struct bf_fprogram *program, const struct bf_region *region,
+                              const struct bf_fop *op, bool *written) {
+  const struct bf_fop_info *info = bf_fop_info(op->kind);
+  if (!info) return "unknown operator";
+  for (const char *o = info->operands; *o; o++) {
+    const struct bf_slice *s = operand(op, *o);
+    if (!s->width || s->width > 64) return "operand missing or wider than 64 bits";
+    if (s->field >= region->nfields) return "operand names no field";
+    if (s->offset + s->width > region->fields[s->field].width) return "slice leaves its field";
+    bool defines = *o == 'd' && (op->kind == BF_FOP_LOAD || op->kind == BF_FOP_LOADP || op->kind == BF_FOP_SETK ||
+                                 op->kind == BF_FOP_COPY || op->kind == BF_FOP_NOT || op->kind == BF_FOP_MULS ||
+                                 op->kind == BF_FOP_GTK || op->kind == BF_FOP_GT);
+    if (!defines && !written[s->field]) return "field is read before it is written";
+  }
+  if (strchr(info->operands, 'd')) written[op->d.field] = true;
+  if (info->has_desc) {
+    if (op->desc >= program->ndescs) return "descriptor out of range";
+    const struct bf_fdesc *desc = &program->descs[op->desc];
+    uint64_t taps = 1;
+    for (int k = 0; k < 4; k++) taps *= desc->tap_count[k];
+    if (op->tap >= taps) return "tap out of range";
+    unsigned width = op->kind == BF_FOP_STORE ? op->a.width : op->d.width;
+    if (width != program->mems[desc->mem].bits) return "field width differs from the element width";
+    if (desc->grid != region->grid) return "descriptor of another grid";
+  }
+  if ((op->kind == BF_FOP_ADD || op->kind == BF_FOP_SUB || op->kind == BF_FOP_ADDS || op->kind == BF_FOP_COPY) &&
+      op->d.width < op->a.width)
+    return "destination narrower than the operand";
+  return NULL;
+}
+
+bool bf_fprogram_verify(const struct bf_fprogram *program, struct bf_diags *diags) {
+  size_t before = diags->errors;
+  for (size_t l = 0; l < program->nlayers; l++) {
+    const struct bf_flayer *layer = &program->layers[l];
+    for (size_t r = layer->first_region; r < layer->first_region + layer->nregions; r++) {
+      const struct bf_region *region = &program->regions[r];
+      bool *written = bf_alloc(region->nfields + 1, sizeof *written);
+      for (size_t i = 0; i < region->nops; i++) {
+        const char *why = op_problem(program, region, &region->ops[i], written);
+        if (!why) continue;
+        bf_error_file(diags, NULL, NULL, "field IR: layer %s, region %zu, op %zu: %s", layer->node->name, r, i, why);
+        break;
+      }
+      free(written);
+    }
+  }
+  return diags->errors == before;
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// The validator's parts. Internal to isa/. Each rule is checked in one place; a later part relies on the
+// earlier ones, so ap_program_validate stops after a part that found errors.
+#ifndef AP_VALIDATE_H
+#define AP_VALIDATE_H
+
+#include "isa/program.h"
+
+#define AP_MAX_ERRORS 20                       // then the rest is not looked at
+#define AP_MAX_TAPS 65536u                     // taps of a descriptor: a tap is 16 bits
+#define AP_MAX_TILES ((uint64_t)1 << 24)       // tiles that one run executes
+#define AP_MAX_EXECUTED ((uint64_t)1 << 40)    // instructions that one run executes, over all tiles
+#define AP_NO_GRID UINT32_MAX
+
+struct ap_check {
+  const struct ap_program *program;
+  struct bf_diags *diags;
+  size_t errors;
+  uint32_t *table_grid;  // for each table the grid of its descriptors, or AP_NO_GRID
+};
+void ap_check_fail(struct ap_check *check, const char *fmt, ...) BF_PRINTF(2, 3);
+bool ap_check_full(const struct ap_check *check);  // enough errors
+
+void ap_check_structure(struct ap_check *check);    // header values, tensors, constants, inputs and outputs, host ops
+void ap_check_descriptors(struct ap_check *check);  // grids and descriptors
+void ap_check_micros(struct ap_check *check);       // microcode programs
+void ap_check_tables(struct ap_check *check);       // tables and streams; fills table_grid
+void ap_check_code(struct ap_check *check);         // layers, regions, loops, every instruction, total work
+
+// One MOVE or COMPUTE instruction. NULL or what is wrong. *grid: the grid of its descriptor, or AP_NO_GRID.
+const char *ap_check_instr(const struct ap_program *program, const struct ap_instr *instr, uint32_t *grid);
+// Bounds of coordinate k of a descriptor at one tap over all rows of its grid.
+void ap_desc_bounds(const struct ap_program *program, const struct ap_desc *desc, uint32_t tap, unsigned k,
+                    int64_t *low, int64_t *high);
+
+#endif

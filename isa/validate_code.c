@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+// Validator: microcode, tables, streams, layers and code. Afterwards an engine may execute without any check.
+#include <string.h>
+
+#include "isa/validate.h"
+
+// Width of the immediate's meaningful bits for a program, 0 without an immediate.
+static unsigned imm_width(const struct ap_micro *micro, const struct ap_op_info *info) {
+  if (!ap_format_info(info->format)->has_imm)
+    return 0;
+  return micro->op == AP_OP_GTK ? micro->width[1] : micro->width[0];
+}
+
+static const char *check_micro(const struct ap_program *p, const struct ap_micro *micro) {
+  const struct ap_op_info *info = ap_op_info((unsigned)micro->op);
+  if (!info || info->op_class != AP_CLASS_COMPUTE)
+    return "its opcode has no microcode";
+  for (unsigned i = 0; i < 3; i++)
+    if (i < info->micro_widths ? micro->width[i] < 1 || micro->width[i] > AP_MAX_WIDTH : micro->width[i] != 0)
+      return "its widths do not fit its opcode";
+  const char *why = ap_micro_check(micro);
+  if (why)
+    return why;
+  for (uint32_t i = 0; i < micro->nsteps; i++)
+    if (micro->steps[i].kind == AP_STEP_COMPARE_OR && !(p->machine.features & AP_FEATURE_ACCUMULATE))
+      return "it accumulates tags, which the machine cannot";
+  unsigned bits = imm_width(micro, info);
+  for (uint32_t i = 0; i < micro->nlits; i++)
+    if (micro->lits[i].value >= AP_LIT_K && micro->lits[i].kbit >= bits)
+      return "it uses a bit that its immediate does not have";
+  return NULL;
+}
+
+static bool ascending(const struct ap_micro *x, const struct ap_micro *y) {
+  return x->op != y->op ? x->op < y->op : memcmp(x->width, y->width, 3) < 0;
+}
+
+void ap_check_micros(struct ap_check *check) {
+  const struct ap_program *p = check->program;
+  for (uint32_t i = 0; i < p->nmicros && !ap_check_full(check); i++) {
+    const struct ap_micro *m = &p->micros[i];
+    const char *why = check_micro(p, m);
+    if (!why && i && !ascending(&p->micros[i - 1], m))
+      why = "the programs are not in ascending order of opcode and widths, or one is there twice";
+    if (why) {
+      const struct ap_op_info *info = ap_op_info((unsigned)m->op);
+      ap_check_fail(check, "microcode program %u (%s, widths %u %u %u): %s", i, info ? info->mnemonic : "?", m->width[0],
+                    m->width[1], m->width[2], why);
+    }
+  }
+}
+
+static const char *check_move(const struct ap_program *p, const struct ap_instr *instr, uint32_t *grid) {
+  if (instr->index >= p->ndescs)
+    return "its descriptor does not exist";
+  const struct ap_desc *desc = &p->descs[instr->index];
+  *grid = desc->grid;
+  if (instr->f[0].width != desc->bits)
+    return "the field is not as wide as the descriptor's elements";
+  if (instr->tap >= (uint64_t)desc->tap_count[0] * desc->tap_count[1] * desc->tap_count[2] * desc->tap_count[3])
+    return "its tap does not exist";
+  if (instr->op != AP_OP_STORE)
+    return NULL;
+  const struct ap_tensor *tensor = &p->tensors[desc->tensor];
+  if (tensor->storage == AP_STORAGE_CONST)
+    return "it stores into a constant";
+  for (unsigned k = 0; k < 4; k++) {
+    int64_t low, high;
+    ap_desc_bounds(p, desc, instr->tap, k, &low, &high);
+    if (low < 0 || high >= (int64_t)tensor->shape[k])
+      return "it stores outside the tensor";
+  }
+  return NULL;
+}
+
+const char *ap_check_instr(const struct ap_program *program, const struct ap_instr *instr, uint32_t *grid) {
+  *grid = AP_NO_GRID;
+  const char *why = ap_instr_check(instr, program->machine.columns);
+  if (why)
+    return why;
+  switch (ap_op_info((unsigned)instr->op)->op_class) {
+  case AP_CLASS_MOVE:
+    return check_move(program, instr, grid);
+  case AP_CLASS_COMPUTE:
+    return ap_program_micro(program, instr) ? NULL : "there is no microcode for it";
+  default:
+    return "neither a move nor a computation";
+  }
+}
+
+static void check_table(struct ap_check *check, uint32_t number) {
+  const struct ap_table *table = &check->program->tables[number];
+  uint32_t *of = &check->table_grid[number], grid;
+  *of = AP_NO_GRID;
+  for (uint32_t i = 0; i < table->count && !ap_check_full(check); i++) {
+    const char *why = ap_check_instr(check->program, &table->items[i], &grid);
+    if (!why && grid != AP_NO_GRID && *of != AP_NO_GRID && *of != grid)
+      why = "its descriptor is of another grid than those before";
+    if (why)
+      ap_check_fail(check, "table %u, entry %u: %s", number, i, why);
+    else if (grid != AP_NO_GRID)
+      *of = grid;
+  }
+}
+
+void ap_check_tables(struct ap_check *check) {
+  const struct ap_program *p = check->program;
+  for (uint32_t i = 0; i < p->ntables && !ap_check_full(check); i++)
+    check_table(check, i);
+  for (uint32_t i = 0; i < p->nstreams && !ap_check_full(check); i++) {
+    const struct ap_stream *stream = &p->streams[i];
+    if (stream->table >= p->ntables) {
+      ap_check_fail(check, "stream %u: its table does not exist", i);
+      continue;
+    }
+    for (uint32_t s = 0; s < stream->count; s++)
+      if (stream->steps[s] >= p->tables[stream->table].count) {
+        ap_check_fail(check, "stream %u, step %u: table %u has no entry %u", i, s, stream->table, stream->steps[s]);
+        break;
+      }
+  }
+}
+
+// State of the walk over the code.
+struct walk {
+  uint32_t grid;             // of the open region, or AP_NO_GRID
+  unsigned depth;            // open loops
+  uint64_t times[AP_MAX_LOOP_NEST + 1];  // executions of the code at each depth; [0]: tiles of the region
+  uint64_t executed, tiles;  // totals, at most the limits
+};
+
+static const char *add_work(struct walk *w, uint64_t count) {
+  uint64_t work;
+  if (!bf_mul_limit(w->times[w->depth], count, AP_MAX_EXECUTED, &work) || work > AP_MAX_EXECUTED - w->executed)
+    return "the program executes more than 2^40 instructions";
+  w->executed += work;
+  return NULL;
+}
+
+static const char *walk_region(struct walk *w, const struct ap_program *p, const struct ap_instr *instr) {
+  if (instr->op == AP_OP_ENDGRID) {
+    if (w->grid == AP_NO_GRID)
+      return "no region is open";
+    if (w->depth)
+      return "the region ends within a loop";
+    w->grid = AP_NO_GRID;
+    w->times[0] = 1;
+    return NULL;
+  }
+  if (w->grid != AP_NO_GRID)
+    return "a region within a region";
+  if (instr->index >= p->ngrids)
+    return "its grid does not exist";
+  w->grid = instr->index;
+  w->times[0] = ap_grid_tiles(&p->grids[instr->index]);
+  if (w->times[0] > AP_MAX_TILES - w->tiles)
+    return "the program has more than 2^24 tiles";
+  w->tiles += w->times[0];
+  return NULL;
+}
+
+static const char *walk_loop(struct walk *w, const struct ap_instr *instr) {
+  if (w->grid == AP_NO_GRID)
+    return "outside a tile region";
+  if (instr->op == AP_OP_ENDLOOP) {
+    if (!w->depth)
+      return "no loop is open";
+    w->depth--;
+    return NULL;
+  }
+  if (w->depth == AP_MAX_LOOP_NEST)
+    return "loops nest deeper than 4";
+  if (!bf_mul_limit(w->times[w->depth], instr->index, AP_MAX_EXECUTED, &w->times[w->depth + 1]))
+    return "the program executes more than 2^40 instructions";
+  w->depth++;
+  return NULL;
+}
+
+static const char *walk_steps(struct ap_check *check, struct walk *w, const struct ap_instr *instr) {
+  if (w->grid == AP_NO_GRID)
+    return "outside a tile region";
+  if (instr->index >= check->program->nstreams)
+    return "its stream does not exist";
+  const struct ap_stream *stream = &check->program->streams[instr->index];
+  uint32_t grid = check->table_grid[stream->table];
+  if (grid != AP_NO_GRID && grid != w->grid)
+    return "the descriptors of its table are of another grid";
+  return add_work(w, stream->count);
+}
+
+static const char *walk_instr(struct ap_check *check, struct walk *w, uint32_t at) {
+  const struct ap_program *p = check->program;
+  const struct ap_instr *instr = &p->code[at];
+  uint32_t grid;
+  const char *why = ap_instr_check(instr, p->machine.columns);
+  if (!why)
+    why = add_work(w, 1);
+  if (why)
+    return why;
+  switch (instr->op) {
+  case AP_OP_GRID:
+  case AP_OP_ENDGRID:
+    return walk_region(w, p, instr);
+  case AP_OP_LOOP:
+  case AP_OP_ENDLOOP:
+    return walk_loop(w, instr);
+  case AP_OP_STEPS:
+    return walk_steps(check, w, instr);
+  case AP_OP_HALT:
+    if (at + 1 != p->ncode)
+      return "not at the end of the program";
+    return w->grid == AP_NO_GRID ? NULL : "within a tile region";
+  case AP_OP_BARRIER:
+    return w->grid == AP_NO_GRID ? NULL : "within a tile region";
+  case AP_OP_HOST:
+    if (instr->index >= p->nhosts)
+      return "its host op does not exist";
+    return w->grid == AP_NO_GRID ? NULL : "within a tile region";
+  default:
+    if (w->grid == AP_NO_GRID)
+      return "outside a tile region";
+    why = ap_check_instr(p, instr, &grid);
+    return why || grid == AP_NO_GRID || grid == w->grid ? why : "its descriptor is of another grid";
+  }
+}
+
+static void check_layers(struct ap_check *check) {
+  const struct ap_program *p = check->program;
+  uint32_t next = 0;
+  for (uint32_t i = 0; i < p->nlayers && !ap_check_full(check); i++) {
+    const struct ap_layer *l = &p->layers[i];
+    if (l->first < next || l->end < l->first || l->end > p->ncode)
+      ap_check_fail(check, "layer %s: its code is not in order or not in range", l->name);
+    else
+      next = l->end;
+    if (l->output >= p->ntensors)
+      ap_check_fail(check, "layer %s: its output tensor does not exist", l->name);
+  }
+}
+
+static bool belongs_to_no_layer(const struct ap_instr *instr) {
+  return instr->op == AP_OP_BARRIER || instr->op == AP_OP_HALT;
+}
+
+void ap_check_code(struct ap_check *check) {
+  const struct ap_program *p = check->program;
+  struct walk w = {.grid = AP_NO_GRID, .times[0] = 1};
+  check_layers(check);
+  if (p->ncode == 0 || p->code[p->ncode - 1].op != AP_OP_HALT)
+    ap_check_fail(check, "the code does not end with halt");
+  if (check->errors)
+    return;
+  uint32_t layer = 0;
+  for (uint32_t at = 0; at < p->ncode; at++) {
+    while (layer < p->nlayers && at >= p->layers[layer].end) {
+      // Regions and loops are closed where a layer ends; where one begins this is so, too, as only
+      // barrier and halt stand between layers.
+      if (at == p->layers[layer].end && w.grid != AP_NO_GRID) {
+        ap_check_fail(check, "layer %s ends within a tile region", p->layers[layer].name);
+        return;
+      }
+      layer++;
+    }
+    bool inside = layer < p->nlayers && at >= p->layers[layer].first;
+    const char *why = walk_instr(check, &w, at);
+    if (!why && !inside && !belongs_to_no_layer(&p->code[at]))
+      why = "it belongs to no layer";
+    if (why) {
+      struct bf_buf text = {0};
+      if (ap_op_info((unsigned)p->code[at].op))
+        ap_asm_print_instr(&p->code[at], &text);
+      ap_check_fail(check, "instruction %u (%s)%s%s: %s", at, bf_buf_cstr(&text), inside ? " of layer " : "",
+                    inside ? p->layers[layer].name : "", why);
+      bf_buf_free(&text);
+      return;
+    }
+  }
+}

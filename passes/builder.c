@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+// Field IR construction: memories, regions, descriptors, values with intervals.
+#include "passes/builder.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "passes/digits.h"
+
+bool bf_lower_fail(struct bf_lower *l, const char *hint, const char *fmt, ...) {
+  va_list args;
+  va_start(args, fmt);
+  char *text = bf_vformat(fmt, args);
+  va_end(args);
+  if (!l->failed) bf_error_file(l->unit->diags, NULL, hint, "layer %s: %s", l->node->name, text);
+  free(text);
+  l->failed = true;
+  return false;
+}
+
+void bf_shape4(const struct bf_tensor *tensor, uint32_t shape[4]) {
+  for (int i = 0; i < 4; i++) shape[i] = 1;
+  for (unsigned i = 0; i < tensor->rank; i++) shape[4 - tensor->rank + i] = (uint32_t)tensor->shape[i];
+}
+
+void bf_mem_range(const struct bf_tensor *tensor, uint64_t *lo, uint64_t *hi) {
+  int64_t min = bf_type_min(tensor->type);
+  *lo = 0;
+  *hi = (uint64_t)(bf_type_max(tensor->type) - min);
+  const struct bf_node *producer = tensor->producer;
+  if (!producer || !(bf_op_info(producer->op)->attrs & BF_ATTR_REQUANT)) return;
+  const struct bf_requant *rq = &producer->attrs.requant;
+  if (rq->lo < min || rq->hi > bf_type_max(tensor->type) || rq->lo > rq->hi) return;
+  *lo = (uint64_t)(rq->lo - min);
+  *hi = (uint64_t)(rq->hi - min);
+}
+
+static uint32_t add_mem(struct bf_lower *l, struct bf_fmem mem) {
+  struct bf_fprogram *p = l->fields;
+  mem.elements = 1;
+  for (int i = 0; i < 4; i++) mem.elements *= mem.shape[i];
+  BF_PUSH(p->mems, p->nmems, p->mems_capacity) = mem;
+  return (uint32_t)(p->nmems - 1);
+}
+
+uint32_t bf_lower_mem(struct bf_lower *l, const struct bf_tensor *tensor) {
+  uint32_t *slot = &l->fields->mem_of[tensor->id];
+  if (*slot != BF_NO_INDEX) return *slot;
+  struct bf_fmem mem = {.name = bf_strdup(tensor->name), .kind = BF_FMEM_ACTIVATION, .bits = tensor->type.bits,
+                        .bias = bf_type_min(tensor->type), .tensor = tensor, .alias = BF_NO_INDEX};
+  bf_shape4(tensor, mem.shape);
+  return *slot = add_mem(l, mem);
+}
+
+uint32_t bf_lower_const(struct bf_lower *l, const char *name, unsigned bits, int64_t bias, const uint32_t shape[4],
+                        uint64_t *data) {
+  struct bf_fmem mem = {.name = bf_format("%s.%s", l->node->name, name), .kind = BF_FMEM_CONST, .bits = bits,
+                        .bias = bias, .alias = BF_NO_INDEX, .data = data};
+  memcpy(mem.shape, shape, sizeof mem.shape);
+  return add_mem(l, mem);
+}
+
+uint32_t bf_lower_temp(struct bf_lower *l, const char *name, unsigned bits, const uint32_t shape[4]) {
+  struct bf_fmem mem = {.name = bf_format("%s.%s", l->node->name, name), .kind = BF_FMEM_TEMP, .bits = bits,
+                        .alias = BF_NO_INDEX};
+  memcpy(mem.shape, shape, sizeof mem.shape);
+  return add_mem(l, mem);
+}
+
+void bf_lower_layer(struct bf_lower *l, const char *mapping, unsigned bits_w, unsigned bits_a) {
+  struct bf_fprogram *p = l->fields;
+  struct bf_flayer layer = {.node = l->node, .mapping = mapping, .first_region = p->nregions, .bits_w = bits_w,
+                            .bits_a = bits_a};
+  BF_PUSH(p->layers, p->nlayers, p->layers_capacity) = layer;
+  l->last_grid = BF_NO_INDEX;
+}
+
+void bf_lower_region(struct bf_lower *l, const uint32_t rows[4]) {
+  struct bf_fprogram *p = l->fields;
+  struct bf_fgrid grid = {.tile_rows = l->unit->machine->rows};
+  memcpy(grid.count, rows, sizeof grid.count);
+  uint64_t total = 1;
+  for (int i = 0; i < 4; i++) total *= rows[i];
+  if (total < grid.tile_rows) grid.tile_rows = (uint32_t)total;
+  // Regions of a layer over the same rows share their grid, so that their loads can be shared as well.
+  if (l->last_grid == BF_NO_INDEX || memcmp(&p->grids[l->last_grid], &grid, sizeof grid)) {
+    BF_PUSH(p->grids, p->ngrids, p->grids_capacity) = grid;
+    l->last_grid = (uint32_t)(p->ngrids - 1);
+  }
+  struct bf_region region = {.grid = l->last_grid};
+  BF_PUSH(p->regions, p->nregions, p->regions_capacity) = region;
+  l->region = &p->regions[p->nregions - 1];
+  p->layers[p->nlayers - 1].nregions++;
+}
+
+void bf_lower_end_region(struct bf_lower *l, bool barrier) {
+  struct bf_region *region = l->region;
+  region->barrier_after = barrier;
+  for (size_t i = 0; i < region->nfields; i++)
+    if (region->fields[i].width > 64)
+      bf_lower_fail(l, "use a requantization with a shorter multiplier", "field %s needs %u bits, at most 64 are possible",
+                    region->fields[i].name, region->fields[i].width);
+  // Width 0 of a destination stands for the whole field, known only now.
+  for (size_t i = 0; i < region->nops; i++) {
+    struct bf_fop *op = &region->ops[i];
+    if (!op->d.width && (op->kind == BF_FOP_SETK || op->kind == BF_FOP_COPY))
+      op->d.width = region->fields[op->d.field].width;
+  }
+}
+
+uint32_t bf_lower_desc(struct bf_lower *l, struct bf_fdesc desc) {
+  struct bf_fprogram *p = l->fields;
+  desc.grid = l->last_grid;
+  for (int i = 0; i < 4; i++)
+    if (!desc.tap_count[i]) desc.tap_count[i] = 1;
+  // Equal descriptors of a layer are one: loads through them are the same loads.
+  for (size_t i = p->ndescs; i-- > 0 && p->descs[i].grid == desc.grid;)
+    if (!memcmp(&p->descs[i], &desc, sizeof desc)) return (uint32_t)i;
+  BF_PUSH(p->descs, p->ndescs, p->descs_capacity) = desc;
+  return (uint32_t)(p->ndescs - 1);
+}
+
+struct bf_fdesc bf_elementwise_desc(uint32_t mem) {
+  struct bf_fdesc desc;
+  memset(&desc, 0, sizeof desc);
+  desc.mem = mem;
+  for (int i = 0; i < 4; i++) {
+    desc.row_dim[i] = (uint8_t)i;
+    desc.row_stride[i] = 1;
+    desc.tap_count[i] = 1;
+  }
+  return desc;
+}
+
+struct bf_fdesc bf_pixel_desc(uint32_t mem, uint32_t channels) {
+  struct bf_fdesc desc = bf_elementwise_desc(mem);
+  desc.row_dim[3] = 255;
+  desc.row_stride[3] = 0;
+  desc.tap_count[3] = channels;
+  desc.tap_step[3] = 1;
+  return desc;
+}
+
+static void grow(struct bf_lower *l, uint32_t field, unsigned offset, uint64_t hi) {
+  struct bf_field *f = &l->region->fields[field];
+  unsigned width = offset + bf_bits(hi);
+  if (width > f->width) f->width = (uint16_t)width;
+}
+
+struct bf_slice bf_val_slice(const struct bf_val *v) {
+  return (struct bf_slice){v->field, v->offset, (uint16_t)bf_bits(v->hi)};
+}
+
+struct bf_slice bf_val_low(struct bf_lower *l, struct bf_val *v, unsigned width) {
+  uint64_t all = width >= 64 ? UINT64_MAX : ((uint64_t)1 << width) - 1;
+  grow(l, v->field, v->offset, all);
+  return (struct bf_slice){v->field, v->offset, (uint16_t)width};
+}
+
+struct bf_val bf_build_load(struct bf_lower *l, uint32_t desc, uint32_t tap, uint64_t lo, uint64_t hi, const char *name) {
+  uint32_t field = bf_field_new(l->region, "%s", name);
+  unsigned bits = l->fields->mems[l->fields->descs[desc].mem].bits;
+  l->region->fields[field].width = (uint16_t)bits;
+  struct bf_fop op = {.kind = BF_FOP_LOAD, .d = {field, 0, (uint16_t)bits}, .desc = desc, .tap = tap};
+  bf_fop_append(l->region, op);
+  return (struct bf_val){.field = field, .lo = lo, .hi = hi};
+}
+
+struct bf_val bf_build_const(struct bf_lower *l, uint64_t content, int64_t bias, const char *name) {
+  struct bf_val v = {.field = bf_field_new(l->region, "%s", name), .lo = content, .hi = content, .bias = bias};
+  grow(l, v.field, 0, content);
+  bf_fop_append(l->region, (struct bf_fop){.kind = BF_FOP_SETK, .d = {v.field, 0, 0}, .imm = content});
+  return v;
+}
+
+struct bf_val bf_build_widen(struct bf_lower *l, struct bf_val v, const char *name) {
+  struct bf_val w = v;
+  w.field = bf_field_new(l->region, "%s", name);
+  w.offset = 0;
+  grow(l, w.field, 0, v.hi);
+  bf_fop_append(l->region, (struct bf_fop){.kind = BF_FOP_COPY, .d = {w.field, 0, 0}, .a = bf_val_slice(&v)});
+  return w;
+}
+
+// The slice of d that an operation ending with contents up to `hi` may touch.
+static struct bf_slice touched(struct bf_lower *l, const struct bf_val *d, uint64_t hi) {
+  grow(l, d->field, d->offset, hi);
+  return (struct bf_slice){d->field, d->offset, (uint16_t)bf_bits(hi)};
+}
+
+void bf_build_add(struct bf_lower *l, struct bf_val *d, const struct bf_val *a) {
+  uint64_t hi = d->hi + a->hi;
+  struct bf_fop op = {.kind = BF_FOP_ADD, .d = touched(l, d, hi), .a = bf_val_slice(a), .d_hi = d->hi, .a_hi = a->hi};
+  bf_fop_append(l->region, op);
+  d->lo += a->lo;
+  d->hi = hi;
+  d->bias += a->bias;
+}
+
+void bf_build_mack(struct bf_lower *l, struct bf_val *d, const struct bf_val *a, int64_t k, bool in_stream) {
+  if (!k) return;
+  struct bf_digits digits = bf_digits_of(k, l->unit->opt_level > 0);
+  uint64_t positive, negative;
+  bf_digits_parts(&digits, &positive, &negative);
+  unsigned __int128 peak = (unsigned __int128)positive * a->hi + d->hi;
+  if (peak >> 63) {
+    bf_lower_fail(l, "use a requantization with a shorter multiplier", "an intermediate product needs more than 63 bits");
+    return;
+  }
+  struct bf_fop op = {.kind = BF_FOP_MACK, .in_stream = in_stream, .d = touched(l, d, (uint64_t)peak),
+                      .a = bf_val_slice(a), .imm = (uint64_t)k, .d_hi = d->hi, .a_hi = a->hi};
+  bf_fop_append(l->region, op);
+  __int128 low = (__int128)d->lo + (__int128)k * (k > 0 ? a->lo : a->hi);
+  __int128 high = (__int128)d->hi + (__int128)k * (k > 0 ? a->hi : a->lo);
+  if (low < 0) bf_lower_fail(l, NULL, "internal: an accumulator may become negative");
+  d->lo = (uint64_t)low;
+  d->hi = (uint64_t)high;
+}
+
+void bf_build_addk(struct bf_lower *l, struct bf_val *d, uint64_t k) {
+  if (!k) return;
+  bf_fop_append(l->region, (struct bf_fop){.kind = BF_FOP_ADDK, .d = touched(l, d, d->hi + k), .imm = k});
+  d->lo += k;
+  d->hi += k;
+}
+
+struct bf_val bf_build_gtk(struct bf_lower *l, const struct bf_val *a, uint64_t k, const char *name) {
+  struct bf_val f = {.field = bf_field_new(l->region, "%s", name), .lo = 0, .hi = 1};
+  grow(l, f.field, 0, 1);
+  bf_fop_append(l->region, (struct bf_fop){.kind = BF_FOP_GTK, .d = bf_val_slice(&f), .a = bf_val_slice(a), .imm = k});
+  return f;
+}
+
+struct bf_val bf_build_not(struct bf_lower *l, const struct bf_val *flag) {
+  struct bf_val f = {.field = bf_field_new(l->region, "not"), .lo = 0, .hi = 1};
+  grow(l, f.field, 0, 1);
+  bf_fop_append(l->region, (struct bf_fop){.kind = BF_FOP_NOT, .d = bf_val_slice(&f), .a = bf_val_slice(flag)});
+  return f;
+}
+
+void bf_build_store(struct bf_lower *l, struct bf_slice a, uint32_t desc, uint32_t tap) {
+  bf_fop_append(l->region, (struct bf_fop){.kind = BF_FOP_STORE, .a = a, .desc = desc, .tap = tap});
+}

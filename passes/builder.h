@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// Building field IR with interval analysis: every value carries the exact range that the operations so
+// far allow, and every field becomes as wide as its largest content.
+#ifndef BF_BUILDER_H
+#define BF_BUILDER_H
+
+#include "passes/pass.h"
+
+// State of the pass `lower` for one node.
+struct bf_lower {
+  struct bf_unit *unit;
+  struct bf_fprogram *fields;
+  const struct bf_node *node;
+  struct bf_region *region;   // being built (an index would survive growth: see bf_lower_region)
+  uint32_t last_grid;
+  bool failed;
+};
+
+// A number held in a field: columns from `offset` up hold content in [lo, hi]; value = content - bias.
+struct bf_val {
+  uint32_t field;
+  uint16_t offset;
+  uint64_t lo, hi;
+  int64_t bias;
+};
+
+bool bf_lower_fail(struct bf_lower *l, const char *hint, const char *fmt, ...) BF_PRINTF(3, 4);
+
+// Memory of a graph tensor (made on first use), with the range of its contents.
+uint32_t bf_lower_mem(struct bf_lower *l, const struct bf_tensor *tensor);
+void bf_mem_range(const struct bf_tensor *tensor, uint64_t *lo, uint64_t *hi);
+uint32_t bf_lower_const(struct bf_lower *l, const char *name, unsigned bits, int64_t bias, const uint32_t shape[4],
+                        uint64_t *data);
+uint32_t bf_lower_temp(struct bf_lower *l, const char *name, unsigned bits, const uint32_t shape[4]);
+// Shape of a tensor as NHWC with leading ones.
+void bf_shape4(const struct bf_tensor *tensor, uint32_t shape[4]);
+
+// Begins a layer; begins a region over a row space (rows per tile from the machine).
+void bf_lower_layer(struct bf_lower *l, const char *mapping, unsigned bits_w, unsigned bits_a);
+void bf_lower_region(struct bf_lower *l, const uint32_t rows[4]);
+void bf_lower_end_region(struct bf_lower *l, bool barrier);  // settles field widths
+
+// A descriptor over the current grid; fields not set by the caller are zero (tap_count 0 means 1).
+uint32_t bf_lower_desc(struct bf_lower *l, struct bf_fdesc desc);
+struct bf_fdesc bf_elementwise_desc(uint32_t mem);  // rows = elements
+struct bf_fdesc bf_pixel_desc(uint32_t mem, uint32_t channels);  // rows = (n, y, x), tap = channel
+
+struct bf_slice bf_val_slice(const struct bf_val *v);               // as wide as hi needs
+struct bf_slice bf_val_low(struct bf_lower *l, struct bf_val *v, unsigned width);  // its low `width` columns
+
+struct bf_val bf_build_load(struct bf_lower *l, uint32_t desc, uint32_t tap, uint64_t lo, uint64_t hi, const char *name);
+struct bf_val bf_build_const(struct bf_lower *l, uint64_t content, int64_t bias, const char *name);
+struct bf_val bf_build_widen(struct bf_lower *l, struct bf_val v, const char *name);  // a copy that may grow
+void bf_build_add(struct bf_lower *l, struct bf_val *d, const struct bf_val *a);      // contents and biases add
+void bf_build_mack(struct bf_lower *l, struct bf_val *d, const struct bf_val *a, int64_t k, bool in_stream);
+void bf_build_addk(struct bf_lower *l, struct bf_val *d, uint64_t k);
+struct bf_val bf_build_gtk(struct bf_lower *l, const struct bf_val *a, uint64_t k, const char *name);
+struct bf_val bf_build_not(struct bf_lower *l, const struct bf_val *flag);
+
+// y = floor((v*m + r) / 2^s), then, for e > 0, y / 2^e rounded to nearest, half away from zero. The bias of the result is
+// congruent to `want` modulo 2^want_bits.
+struct bf_val bf_build_scale(struct bf_lower *l, struct bf_val v, int64_t m, int64_t r, unsigned s, unsigned e,
+                             int64_t want, unsigned want_bits);
+// One requantization for `channel`, clamp and store to `desc`[tap] of a tensor of type `type`.
+void bf_build_requant_store(struct bf_lower *l, struct bf_val v, const struct bf_requant *rq, uint32_t channel,
+                            struct bf_type type, uint32_t desc, uint32_t tap);
+// The rule of a requantization without zero point and clamp.
+struct bf_val bf_build_requant(struct bf_lower *l, struct bf_val v, const struct bf_requant *rq, uint32_t channel,
+                               int64_t want, unsigned want_bits);
+void bf_build_store(struct bf_lower *l, struct bf_slice a, uint32_t desc, uint32_t tap);
+
+// Lowering of operators (lower_*.c).
+void bf_lower_conv(struct bf_lower *l);
+void bf_lower_pool(struct bf_lower *l);
+void bf_lower_add(struct bf_lower *l);
+void bf_lower_elementwise(struct bf_lower *l);  // clamp, requantize, pad, concat
+void bf_lower_argmax(struct bf_lower *l);
+
+// The weights of a conv2d or dense as a convolution: geometry and access.
+struct bf_conv {
+  uint32_t in4[4], out4[4], kernel[2], ic_group, groups, oc_group;
+  int32_t stride[2], dilation[2], pad[2];
+  const struct bf_tensor *x, *w, *bias;
+};
+void bf_conv_of(const struct bf_node *node, struct bf_conv *conv);
+// w - zero point of output channel oc at (ky, kx, c within the group).
+int64_t bf_conv_weight(const struct bf_conv *conv, uint32_t oc, uint32_t ky, uint32_t kx, uint32_t c);
+
+#endif

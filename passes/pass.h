@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Passes and the pass manager.
+#ifndef BF_PASS_H
+#define BF_PASS_H
+
+#include "ir/field.h"
+#include "ir/graph.h"
+#include "isa/machine.h"
+
+enum bf_mapping { BF_MAPPING_AUTO, BF_MAPPING_MAC, BF_MAPPING_OUTPUT, BF_MAPPING_PIXEL, BF_MAPPING_COUNT };
+enum bf_objective { BF_OBJECTIVE_CYCLES, BF_OBJECTIVE_ENERGY, BF_OBJECTIVE_EDP, BF_OBJECTIVE_COUNT };
+
+// The choice made for one node by the pass `map`.
+struct bf_plan {
+  enum bf_mapping mapping;
+  uint32_t group;      // output channels of one region (pixel)
+  uint32_t split;      // parts of the reduction (pixel); 1: none
+  double estimate;     // estimated cycles
+};
+
+// What passes work on.
+struct bf_unit {
+  const struct bf_graph *graph;
+  const struct ap_machine *machine;
+  unsigned opt_level;
+  enum bf_mapping mapping;
+  enum bf_objective objective;
+  struct bf_plan *plans;          // a node each; NULL before `map`
+  struct bf_fprogram *fields;     // NULL before `lower`
+  bool selected, allocated;
+  struct bf_diags *diags;
+};
+
+typedef bool bf_pass_function(struct bf_unit *unit);  // false: errors were added
+struct bf_pass_info {
+  const char *name;
+  bf_pass_function *run;
+  bool needs_fields;
+  const char *purpose;
+};
+extern const struct bf_pass_info bf_passes[];
+extern const size_t bf_npasses;
+
+struct bf_pass_times { struct { const char *name; double seconds; } items[32]; size_t count; };
+
+// Runs a comma-separated pipeline (NULL: the default one). After each pass named by print_after ("all": each)
+// the IR is printed to print_out; with verify_each the IR is verified.
+struct bf_pipeline_options {
+  const char *passes, *print_after;
+  struct bf_buf *print_out;
+  bool verify_each;
+  struct bf_pass_times *times;
+};
+bool bf_pipeline_run(struct bf_unit *unit, const struct bf_pipeline_options *options);
+void bf_unit_free(struct bf_unit *unit);  // plans and fields
+
+#endif
