@@ -95,13 +95,22 @@ struct ast_file {
   struct ast_stmt *body;
 };
 
-// A list under construction: BFN_APPEND(list, node).
-#define BFN_APPEND(head, node)                   \
-  do {                                           \
-    __typeof__(&(head)) at_ = &(head);           \
-    while (*at_) at_ = &(*at_)->next;            \
-    *at_ = (node);                               \
-  } while (0)
+// A list under construction is a ring held by its last node, so that appending takes constant
+// time: BFN_JOIN appends `node` to `ring` (NULL: empty), BFN_HEAD opens the ring into a list.
+#define BFN_JOIN(ring, node)              \
+  ({                                      \
+    __typeof__(node) node_ = (node);      \
+    __typeof__(node) ring_ = (ring);      \
+    node_->next = ring_ ? ring_->next : node_; \
+    if (ring_) ring_->next = node_;       \
+    node_;                                \
+  })
+#define BFN_HEAD(ring)                    \
+  ({                                      \
+    __typeof__(ring) ring_ = (ring), head_ = ring_ ? ring_->next : NULL; \
+    if (ring_) ring_->next = NULL;        \
+    head_;                                \
+  })
 
 // State of one parse, shared by scanner and parser.
 struct bfn_parse {

@@ -50,7 +50,7 @@ void bf_ref_conv2d(const struct bf_node *node, int64_t **values) {
       for (uint64_t x = 0; x < ys[2]; x++)
         for (uint64_t o = 0; o < ys[3]; o++) {
           int64_t sum = conv_sum(&c, n, o, (int64_t)y * a->stride[0] - a->pad[0],
-                                 (int64_t)x * a->stride[1] - a->pad[1]);
+                                 (int64_t)x * a->stride[1] - a->pad[2]);
           *out++ = bf_ref_requant(&a->requant, (uint32_t)o, sum);
         }
 }

@@ -43,7 +43,7 @@ static void pool(const struct bf_node *node, int64_t **values, int64_t (*finish)
       for (uint64_t x = 0; x < ys[2]; x++)
         for (uint64_t c = 0; c < ys[3]; c++) {
           struct gathered g = gather(node, data, n, c, (int64_t)y * a->stride[0] - a->pad[0],
-                                     (int64_t)x * a->stride[1] - a->pad[1]);
+                                     (int64_t)x * a->stride[1] - a->pad[2]);
           *out++ = bf_ref_requant(&a->requant, (uint32_t)c, finish(g));
         }
 }

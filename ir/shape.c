@@ -49,7 +49,7 @@ static bool window_size(const struct inference *in, int axis, uint64_t size, uin
   const struct bf_attrs *a = &in->node->attrs;
   const char *name = axis ? "x" : "y";
   int64_t kernel = a->kernel[axis], stride = a->stride[axis], dilation = a->dilation[axis];
-  int64_t before = a->pad[axis], after = a->pad[axis + 2];
+  int64_t before = a->pad[2 * axis], after = a->pad[2 * axis + 1];
   if (kernel < 1 || stride < 1 || dilation < 1)
     return clash(in, "kernel, stride and dilation in %s must be at least 1", name);
   if (before < 0 || after < 0) return clash(in, "padding in %s must not be negative", name);
@@ -122,7 +122,7 @@ static bool pool_shape(const struct inference *in) {
   if (a->dilation[0] != 1 || a->dilation[1] != 1) return clash(in, "pooling has no dilation");
   // A window of nothing but padding would have no value.
   for (int i = 0; i < 4; i++)
-    if (a->pad[i] >= a->kernel[i % 2])
+    if (a->pad[i] >= a->kernel[i / 2])
       return clash(in, "padding %d leaves windows with no element; it must be smaller than the kernel", a->pad[i]);
   return window_shape(in, in->node->inputs[0]->shape[3]);
 }

@@ -63,6 +63,10 @@ uint64_t ap_machine_caps(const struct ap_machine *machine, uint64_t tiles);
 
 // Account of a layer or of a whole run.
 struct ap_account { struct ap_events events; struct ap_layer_time time; double energy_j; };
+// Sums, except for caps, of which the larger is kept.
+void ap_account_add(struct ap_account *to, const struct ap_account *from);
+// Sets energy_j from the account's own events, cycles and CAPs by ap_energy.
+void ap_account_price(struct ap_account *account, const struct ap_technology *tech, const struct ap_machine *machine);
 
 // Energy of integer counters: the one function (docs/cost-model.md). `cells` is the number of powered
 // cells (CAPs used × rows × columns) that leak for `cycles`.

@@ -12,19 +12,13 @@ static unsigned imm_width(const struct ap_micro *micro, const struct ap_op_info 
 }
 
 static const char *check_micro(const struct ap_program *p, const struct ap_micro *micro) {
-  const struct ap_op_info *info = ap_op_info((unsigned)micro->op);
-  if (!info || info->op_class != AP_CLASS_COMPUTE)
-    return "its opcode has no microcode";
-  for (unsigned i = 0; i < 3; i++)
-    if (i < info->micro_widths ? micro->width[i] < 1 || micro->width[i] > AP_MAX_WIDTH : micro->width[i] != 0)
-      return "its widths do not fit its opcode";
   const char *why = ap_micro_check(micro);
   if (why)
     return why;
   for (uint32_t i = 0; i < micro->nsteps; i++)
     if (micro->steps[i].kind == AP_STEP_COMPARE_OR && !(p->machine.features & AP_FEATURE_ACCUMULATE))
       return "it accumulates tags, which the machine cannot";
-  unsigned bits = imm_width(micro, info);
+  unsigned bits = imm_width(micro, ap_op_info((unsigned)micro->op));
   for (uint32_t i = 0; i < micro->nlits; i++)
     if (micro->lits[i].value >= AP_LIT_K && micro->lits[i].kbit >= bits)
       return "it uses a bit that its immediate does not have";

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Requantization as field IR: exact scaling by constants, rounding, clamp. All numbers stay unsigned: a value is
 // held with a bias that is chosen large enough, so that no sign extension is ever needed.
+#include <math.h>
 #include <stdlib.h>
 
 #include "passes/builder.h"
@@ -101,6 +102,35 @@ static struct bf_val build_thresholds(struct bf_lower *l, struct bf_val v, const
   return n;
 }
 
+// Smallest value in [first, last + 1] whose rounded product reaches y: the rounding is monotone for scales >= 0.
+static int64_t first_reaching(float scale, int64_t first, int64_t last, int64_t y) {
+  last++;
+  while (first < last) {
+    int64_t middle = first + (last - first) / 2;
+    if (rintf((float)middle * scale) >= (float)y) last = middle;
+    else first = middle + 1;
+  }
+  return first;
+}
+
+// Rounding of float32 products is no integer arithmetic; but it is a step function of the sum, hence thresholds.
+static struct bf_val build_float(struct bf_lower *l, struct bf_val v, const struct bf_requant *rq, uint32_t c) {
+  int64_t lo = rq->lo - rq->out_zero, hi = rq->hi - rq->out_zero;
+  float scale = rq->fscale[c];
+  if (!(scale >= 0) || hi - lo > 4095) {
+    bf_lower_fail(l, "use dyadic or tflite", "float_rne wants a scale of at least 0 and outputs of at most 12 bits");
+    return v;
+  }
+  struct bf_requant steps = {.mode = BF_REQUANT_THRESHOLDS, .count = 1, .nthresholds = (uint32_t)(hi - lo)};
+  steps.thresholds = bf_alloc((size_t)(hi - lo) + 1, sizeof *steps.thresholds);
+  int64_t first = (int64_t)v.lo - v.bias, last = (int64_t)v.hi - v.bias;
+  for (int64_t y = lo + 1; y <= hi; y++) steps.thresholds[y - lo - 1] = first_reaching(scale, first, last, y);
+  struct bf_val n = build_thresholds(l, v, &steps, 0);
+  n.bias = -lo;
+  free(steps.thresholds);
+  return n;
+}
+
 struct bf_val bf_build_requant(struct bf_lower *l, struct bf_val v, const struct bf_requant *rq, uint32_t channel,
                                int64_t want, unsigned want_bits) {
   uint32_t c = rq->count > 1 ? channel : 0;
@@ -130,10 +160,10 @@ struct bf_val bf_build_requant(struct bf_lower *l, struct bf_val v, const struct
   case BF_REQUANT_AFFINE_FLOOR:
     return bf_build_scale(l, v, rq->mult[c], rq->add[c], (unsigned)rq->shift[c], 0, want, want_bits);
   case BF_REQUANT_POW2: return bf_build_scale(l, v, 1, 0, (unsigned)rq->shift[c], 0, want, want_bits);
+  case BF_REQUANT_FLOAT_RNE: return build_float(l, v, rq, c);
   case BF_REQUANT_THRESHOLDS: return build_thresholds(l, v, rq, c);
   default:
-    bf_lower_fail(l, "use tflite, dyadic, affine_floor, pow2 or thresholds", "requantization mode %s has no AP code yet",
-                  bf_requant_mode_name(rq->mode));
+    bf_lower_fail(l, NULL, "internal: unknown requantization mode %d", (int)rq->mode);
     return v;
   }
 }

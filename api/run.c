@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// The public C API: tensors at the border, execution and reports.
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api.h"
+#include "isa/ledger.h"
+#include "runtime/engine.h"
+
+struct bfimna_result {
+  int64_t **outputs;
+  size_t noutputs;
+  uint64_t cycles;
+  double energy;
+  struct bf_buf text, json;
+};
+
+size_t bfimna_input_count(const bfimna_program *program) { return program ? program->program->ninputs : 0; }
+size_t bfimna_output_count(const bfimna_program *program) { return program ? program->program->noutputs : 0; }
+
+static bfimna_status describe(const struct ap_tensor *from, bfimna_tensor *to) {
+  *to = (bfimna_tensor){.name = from->name, .type = from->type, .rank = from->rank, .scale = from->scale,
+                        .zero = from->zero, .elements = ap_tensor_elements(from)};
+  for (unsigned i = 0; i < from->rank; i++) to->shape[i] = from->shape[4 - from->rank + i];
+  return BFIMNA_OK;
+}
+
+bfimna_status bfimna_input(const bfimna_program *program, size_t index, bfimna_tensor *tensor) {
+  if (!tensor || index >= bfimna_input_count(program)) return BFIMNA_USAGE;
+  return describe(&program->program->tensors[program->program->inputs[index]], tensor);
+}
+
+bfimna_status bfimna_output(const bfimna_program *program, size_t index, bfimna_tensor *tensor) {
+  if (!tensor || index >= bfimna_output_count(program)) return BFIMNA_USAGE;
+  return describe(&program->program->tensors[program->program->outputs[index]], tensor);
+}
+
+static bool set_inputs(struct ap_run *run, const struct ap_program *program, const int64_t *const *inputs,
+                       struct bf_diags *diags) {
+  for (uint32_t i = 0; i < program->ninputs; i++) {
+    uint32_t tensor = program->inputs[i];
+    if (ap_run_set(run, tensor, inputs[i])) continue;
+    bf_error_file(diags, NULL, NULL, "a value of input '%s' does not fit its type %s", program->tensors[tensor].name,
+                  program->tensors[tensor].type);
+    return false;
+  }
+  return true;
+}
+
+static bfimna_result *collect(const struct ap_run *run, const struct ap_report *report) {
+  const struct ap_program *program = report->program;
+  bfimna_result *result = bf_alloc(1, sizeof *result);
+  result->noutputs = program->noutputs;
+  result->outputs = bf_alloc(program->noutputs ? program->noutputs : 1, sizeof *result->outputs);
+  for (uint32_t i = 0; i < program->noutputs; i++) {
+    result->outputs[i] = bf_alloc(ap_tensor_elements(&program->tensors[program->outputs[i]]), sizeof(int64_t));
+    ap_run_get(run, program->outputs[i], result->outputs[i]);
+  }
+  result->cycles = report->total->time.cycles;
+  result->energy = report->total->energy_j;
+  ap_report_text(report, &result->text);
+  ap_report_json(report, &result->json);
+  return result;
+}
+
+static bfimna_result *execute(const bfimna_program *handle, const int64_t *const *inputs,
+                              const struct ap_technology *tech, struct bf_diags *diags) {
+  const struct ap_program *program = handle->program;
+  struct ap_run *run = ap_run_new(program, diags);
+  if (!run) return NULL;
+  struct ap_account *layers = bf_alloc(program->nlayers ? program->nlayers : 1, sizeof *layers);
+  struct ap_account total = {0};
+  struct ap_report report = {.program = program, .tech = tech, .layers = layers, .total = &total, .engine = "interp",
+                             .images = 1, .count = "exact"};
+  bfimna_result *result = NULL;
+  if (set_inputs(run, program, inputs, diags) && ap_run_execute(run, tech, layers, &total, NULL, NULL))
+    result = collect(run, &report);
+  free(layers);
+  ap_run_free(run);
+  return result;
+}
+
+bfimna_status bfimna_run(const bfimna_program *program, const int64_t *const *inputs, const char *tech,
+                         bfimna_result **result, char **diagnostics) {
+  if (diagnostics) *diagnostics = NULL;
+  if (!result) return BFIMNA_USAGE;
+  *result = NULL;
+  if (!program || !inputs) return BFIMNA_USAGE;
+  for (size_t i = 0; i < bfimna_input_count(program); i++)
+    if (!inputs[i]) return BFIMNA_USAGE;
+
+  struct bf_diags diags = {0};
+  if (!tech) {
+    *result = execute(program, inputs, &program->tech, &diags);
+  } else {
+    struct ap_technology other = {0};
+    if (ap_technology_load(tech, &other, &diags)) *result = execute(program, inputs, &other, &diags);
+    ap_technology_free(&other);
+  }
+  return bf_api_done(*result ? BFIMNA_OK : BFIMNA_ERROR, &diags, diagnostics);
+}
+
+const int64_t *bfimna_result_output(const bfimna_result *result, size_t index) {
+  return result && index < result->noutputs ? result->outputs[index] : NULL;
+}
+uint64_t bfimna_result_cycles(const bfimna_result *result) { return result ? result->cycles : 0; }
+double bfimna_result_energy(const bfimna_result *result) { return result ? result->energy : 0; }
+const char *bfimna_result_text(const bfimna_result *result) { return result ? result->text.data : NULL; }
+const char *bfimna_result_json(const bfimna_result *result) { return result ? result->json.data : NULL; }
+
+void bfimna_result_free(bfimna_result *result) {
+  if (!result) return;
+  for (size_t i = 0; i < result->noutputs; i++) free(result->outputs[i]);
+  free(result->outputs);
+  bf_buf_free(&result->text);
+  bf_buf_free(&result->json);
+  free(result);
+}
+
+bfimna_status bfimna_static_json(const bfimna_program *program, char **json, char **diagnostics) {
+  if (diagnostics) *diagnostics = NULL;
+  if (!json) return BFIMNA_USAGE;
+  *json = NULL;
+  if (!program) return BFIMNA_USAGE;
+  const struct ap_program *p = program->program;
+  struct ap_account *layers = bf_alloc(p->nlayers ? p->nlayers : 1, sizeof *layers);
+  struct ap_account total = {0};
+  ap_static_account(p, &program->tech, layers, &total);
+  struct ap_report report = {.program = p, .tech = &program->tech, .layers = layers, .total = &total,
+                             .count = "expected"};
+  struct bf_buf out = {0};
+  ap_report_json(&report, &out);
+  bf_buf_cstr(&out);
+  *json = out.data;
+  free(layers);
+  return BFIMNA_OK;
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// One computation array (CAP) while it works on a tile: its columns, bit-sliced, its row mask and its tag.
+// Compares and writes happen here, and here they are counted; nothing else changes the counters of steps.
+#ifndef AP_CAP_H
+#define AP_CAP_H
+
+#include "isa/ledger.h"
+#include "runtime/steps.h"
+
+struct ap_cap {
+  const struct ap_steps *steps;
+  uint64_t *cells;      // columns × stride words; column c from cells + c * words
+  uint64_t *mask, *tag; // words each
+  size_t capacity;      // words for which there is memory, a column
+  size_t words;         // words a column of the present tile
+  uint32_t columns;
+  uint64_t rows;        // rows of the present tile
+  uint64_t searched;    // rows that burn energy in a compare
+  uint64_t tagged;      // rows in the tag
+  struct ap_events events;
+};
+
+// Memory for tiles of up to `max_rows` rows.
+void ap_cap_init(struct ap_cap *cap, uint32_t columns, uint64_t max_rows);
+void ap_cap_free(struct ap_cap *cap);
+// Begins a tile: all columns zero, rows [0, rows) in the mask, counters zero.
+void ap_cap_begin(struct ap_cap *cap, uint64_t rows, uint64_t searched);
+uint64_t *ap_cap_column(const struct ap_cap *cap, uint32_t column);
+
+// Executes one step of a microcode program for the operands of `instr`.
+void ap_cap_step(struct ap_cap *cap, const struct ap_micro *micro, const struct ap_step *step,
+                 const struct ap_instr *instr);
+// Executes the whole program, step by step.
+void ap_cap_run(struct ap_cap *cap, const struct ap_micro *micro, const struct ap_instr *instr);
+
+#endif

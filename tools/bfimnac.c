@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+// bfimnac: the compiler's command line.
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/compiler.h"
+#include "frontend/load.h"
+#include "isa/ledger.h"
+
+enum option_id {
+  OPTION_NONE = 256,
+#define BF_OPTION(id, ...) OPTION_##id,
+#include "backend/bfimnac_options.def"
+  OPTION_LIMIT
+};
+static const struct option_row { const char *name; int letter; const char *argument, *help; } rows[] = {
+#define BF_OPTION(id, name, letter, argument, help) {name, letter, argument, help},
+#include "backend/bfimnac_options.def"
+};
+#define NROWS ((int)BF_COUNT(rows))
+
+static const char *const emit_names[] = {"apbin", "asm", "ir", "bfn", "dot", "columns"};
+enum emit { EMIT_APBIN, EMIT_ASM, EMIT_IR, EMIT_BFN, EMIT_DOT, EMIT_COLUMNS };
+static const char *const mapping_names[BF_MAPPING_COUNT] = {"auto", "mac", "output", "pixel"};
+static const char *const objective_names[BF_OBJECTIVE_COUNT] = {"cycles", "energy", "edp"};
+static const char *const report_names[] = {"text", "json"};
+
+struct settings {
+  const char *input, *output, *target, *tech;
+  double vdd;
+  int emit, mapping, objective, report;  // report: -1 none
+  unsigned opt_level;
+  uint32_t batch;
+  bool keep_all, verify_each, time_passes;
+  const char *passes, *print_after;
+};
+
+static int usage(const char *fmt, const char *what) {
+  fprintf(stderr, "bfimnac: ");
+  fprintf(stderr, fmt, what);
+  fprintf(stderr, "\nTry 'bfimnac --help'.\n");
+  return 2;
+}
+
+static void help(void) {
+  puts("Usage: bfimnac [OPTION]... INPUT\n\nCompiles INPUT (.bfn, .tflite or .bfir) for an associative processor.\n");
+  for (int i = 0; i < NROWS; i++) {
+    char left[64];
+    char letter[8] = "    ";
+    if (rows[i].letter) snprintf(letter, sizeof letter, "-%c, ", rows[i].letter);
+    snprintf(left, sizeof left, "%s--%s%s%s", letter, rows[i].name, rows[i].argument ? "=" : "", rows[i].argument ? rows[i].argument : "");
+    printf("  %-32s %s\n", left, rows[i].help);
+  }
+  puts("\nExit status: 0 done, 1 the input is wrong, 2 wrong usage.");
+}
+
+static int choose(const char *const *names, size_t count, const char *text) {
+  for (size_t i = 0; i < count; i++)
+    if (names[i] && !strcmp(names[i], text)) return (int)i;
+  return -1;
+}
+
+static bool number(const char *text, double lo, double hi, double *out) {
+  char *end;
+  *out = strtod(text, &end);
+  return *text && !*end && *out >= lo && *out <= hi;
+}
+
+// One option; -1: go on, else the exit status.
+static int take(struct settings *s, int id, const char *arg) {
+  double value = 0;
+  int pick = 0;
+  switch (id) {
+  case OPTION_OUTPUT: s->output = strcmp(arg, "-") ? arg : NULL; return -1;
+  case OPTION_EMIT:
+    pick = s->emit = choose(emit_names, BF_COUNT(emit_names), arg);
+    return pick < 0 ? usage("unknown kind '%s' for --emit", arg) : -1;
+  case OPTION_ASM: s->emit = EMIT_ASM; return -1;
+  case OPTION_TARGET: s->target = arg; return -1;
+  case OPTION_TECH: s->tech = arg; return -1;
+  case OPTION_VDD:
+    if (!number(arg, 1e-3, 100, &s->vdd)) return usage("--vdd wants volts, not '%s'", arg);
+    return -1;
+  case OPTION_OPTIMIZE:
+    if (!number(arg, 0, 3, &value) || value != (int)value) return usage("-O wants 0, 1, 2 or 3, not '%s'", arg);
+    s->opt_level = (unsigned)value;
+    return -1;
+  case OPTION_MAPPING:
+    pick = s->mapping = choose(mapping_names, BF_MAPPING_COUNT, arg);
+    return pick < 0 ? usage("unknown mapping '%s'", arg) : -1;
+  case OPTION_OBJECTIVE:
+    pick = s->objective = choose(objective_names, BF_OBJECTIVE_COUNT, arg);
+    return pick < 0 ? usage("unknown objective '%s'", arg) : -1;
+  case OPTION_BATCH:
+    if (!strcmp(arg, "auto")) return usage("--batch=%s is not available yet; give a number", arg);
+    if (!number(arg, 1, 65536, &value) || value != (int)value) return usage("--batch wants 1 to 65536, not '%s'", arg);
+    s->batch = (uint32_t)value;
+    return -1;
+  case OPTION_KEEP:
+    s->keep_all = true;
+    return strcmp(arg, "all") ? usage("--keep knows only 'all', not '%s'", arg) : -1;
+  case OPTION_PASSES: s->passes = arg; return -1;
+  case OPTION_PRINT_AFTER: s->print_after = arg; return -1;
+  case OPTION_VERIFY_EACH: s->verify_each = true; return -1;
+  case OPTION_REPORT:
+    pick = s->report = choose(report_names, 2, arg);
+    return pick < 0 ? usage("--report wants text or json, not '%s'", arg) : -1;
+  case OPTION_TIME_PASSES: s->time_passes = true; return -1;
+  case OPTION_HELP: help(); return 0;
+  case OPTION_VERSION: puts("bfimnac " BF_VERSION); return 0;
+  default: return usage("option --%s is not available yet", rows[id - OPTION_NONE - 1].name);
+  }
+}
+
+static int parse(struct settings *s, int argc, char **argv) {
+  struct option longs[NROWS + 1];
+  char letters[2 * NROWS + 2];
+  size_t n = 0;
+  letters[n++] = ':';
+  for (int i = 0; i < NROWS; i++) {
+    longs[i] = (struct option){rows[i].name, rows[i].argument ? required_argument : no_argument, NULL, OPTION_NONE + 1 + i};
+    if (rows[i].letter) letters[n++] = (char)rows[i].letter;
+    if (rows[i].letter && rows[i].argument) letters[n++] = ':';
+  }
+  letters[n] = 0;
+  longs[NROWS] = (struct option){0};
+  opterr = 0;
+  for (int c; (c = getopt_long(argc, argv, letters, longs, NULL)) != -1;) {
+    if (c == ':') return usage("option '%s' wants a value", argv[optind - 1]);
+    if (c == '?') return usage("unknown option '%s'", argv[optind - 1]);
+    for (int i = 0; i < NROWS && c < OPTION_NONE; i++)
+      if (rows[i].letter == c) c = OPTION_NONE + 1 + i;
+    int status = take(s, c, optarg);
+    if (status >= 0) return status;
+  }
+  if (optind >= argc) return usage("no input file%s", "");
+  if (optind + 1 < argc) return usage("more than one input file: '%s'", argv[optind + 1]);
+  s->input = argv[optind];
+  return -1;
+}
+
+// --- output ----------------------------------------------------------------------------------------------------
+
+static bool write_out(const char *path, const struct bf_buf *data, struct bf_diags *diags) {
+  const char *why;
+  if (!path) {
+    if (fwrite(data->data, 1, data->length, stdout) == data->length && !fflush(stdout)) return true;
+    bf_error_file(diags, "standard output", NULL, "cannot write");
+    return false;
+  }
+  if (bf_write_file(path, data->data, data->length, &why)) return true;
+  bf_error_file(diags, path, NULL, "cannot write: %s", why);
+  return false;
+}
+
+// x.bfn gets x.npz beside it.
+static bool write_bfn(const char *path, const struct bf_buf *text, const struct bf_archive *weights, struct bf_diags *diags) {
+  const char *dot = strrchr(path, '.');
+  size_t stem = dot && !strchr(dot, '/') ? (size_t)(dot - path) : strlen(path);
+  char *npz = bf_format("%.*s.npz", (int)stem, path);
+  bool ok = bf_npz_write(npz, weights, diags);
+  if (ok && !write_out(path, text, diags)) {
+    remove(npz);
+    ok = false;
+  }
+  free(npz);
+  return ok;
+}
+
+static void print_columns(const struct ap_program *program, struct bf_buf *out) {
+  bf_buf_puts(out, "layer                          mapping       columns  of\n");
+  for (uint32_t i = 0; i < program->nlayers; i++)
+    bf_buf_printf(out, "%-30s %-12s %8u %4u\n", program->layers[i].name, program->layers[i].mapping,
+                  program->layers[i].columns_used, program->machine.columns);
+}
+
+static bool report(const struct settings *s, const struct ap_program *program, const struct ap_technology *tech,
+                   struct bf_diags *diags) {
+  struct ap_account *layers = bf_alloc(program->nlayers + 1, sizeof *layers), total = {0};
+  struct bf_buf out = {0};
+  ap_static_account(program, tech, layers, &total);
+  struct ap_report r = {.program = program, .tech = tech, .layers = layers, .total = &total, .count = "expected"};
+  if (s->report) ap_report_json(&r, &out);
+  else ap_report_text(&r, &out);
+  bool ok = write_out(NULL, &out, diags);
+  bf_buf_free(&out);
+  free(layers);
+  return ok;
+}
+
+static bool emit_program(const struct settings *s, const struct ap_program *program, const struct ap_technology *tech,
+                         struct bf_diags *diags) {
+  struct bf_buf out = {0};
+  bool ok = true;
+  if (s->emit == EMIT_ASM) ap_asm_print(program, &out);
+  else if (s->emit == EMIT_COLUMNS) print_columns(program, &out);
+  else ok = ap_program_write(program, &out, diags);
+  bool wanted = s->output || s->emit != EMIT_APBIN;  // a binary goes nowhere without -o
+  if (ok && wanted) ok = write_out(s->output, &out, diags);
+  bf_buf_free(&out);
+  return ok && (s->report < 0 || report(s, program, tech, diags));
+}
+
+static void print_times(const struct bf_pass_times *times) {
+  for (size_t i = 0; i < times->count; i++) fprintf(stderr, "%-12s %9.3f ms\n", times->items[i].name, 1e3 * times->items[i].seconds);
+}
+
+static bool compile(const struct settings *s, const struct bf_graph *graph, struct bf_diags *diags) {
+  struct bf_compile_options o = {.opt_level = s->opt_level, .mapping = (enum bf_mapping)s->mapping,
+                                 .objective = (enum bf_objective)s->objective, .batch = s->batch, .keep_all = s->keep_all,
+                                 .verify_each = s->verify_each, .passes = s->passes, .print_after = s->print_after};
+  const struct bf_source *source;
+  if (!ap_machine_load(s->target, &o.machine, &source, diags)) return false;
+  if (!ap_technology_load(s->tech ? s->tech : o.machine.technology, &o.tech, diags)) return false;
+  bool ok = true;
+  if (s->vdd > 0 && !ap_technology_set_vdd(&o.tech, s->vdd)) {
+    bf_error_file(diags, "--vdd", "the nominal supply is in the technology file", "%g V is outside the range of technology %s", s->vdd, o.tech.name);
+    ok = false;
+  }
+  struct bf_buf printed = {0};
+  struct bf_pass_times times = {0};
+  o.print_out = &printed;
+  o.times = &times;
+  struct ap_program *program = ok ? bf_compile(graph, &o, diags) : NULL;
+  if (printed.length) fwrite(printed.data, 1, printed.length, stderr);
+  if (s->time_passes) print_times(&times);
+  ok = program && emit_program(s, program, &o.tech, diags);
+  bf_buf_free(&printed);
+  ap_program_free(program);
+  ap_technology_free(&o.tech);
+  return ok;
+}
+
+static bool emit_graph(const struct settings *s, const struct bf_graph *graph, const struct bf_buf *text,
+                       const struct bf_archive *weights, struct bf_diags *diags) {
+  if (s->emit == EMIT_BFN) {
+    if (!text->length) {
+      bf_error_file(diags, s->input, "use --emit=ir", "this input has no .bfn text");
+      return false;
+    }
+    return s->output ? write_bfn(s->output, text, weights, diags) : write_out(NULL, text, diags);
+  }
+  struct bf_buf out = {0};
+  if (s->emit == EMIT_DOT) bf_graph_print_dot(graph, &out);
+  else bf_graph_print(graph, &out);
+  bool ok = write_out(s->output, &out, diags);
+  bf_buf_free(&out);
+  return ok;
+}
+
+static bool run(const struct settings *s, struct bf_diags *diags) {
+  struct bf_buf text = {0};
+  struct bf_archive weights = {0};
+  bool bfn = s->emit == EMIT_BFN, graph_only = bfn || s->emit == EMIT_IR || s->emit == EMIT_DOT;
+  struct bf_load_options load = {.batch = s->batch, .text = bfn ? &text : NULL, .weights = bfn ? &weights : NULL};
+  struct bf_graph *graph = bf_load_network(s->input, &load, diags);
+  bool ok = graph && (graph_only ? emit_graph(s, graph, &text, &weights, diags) : compile(s, graph, diags));
+  bf_graph_free(graph);
+  bf_buf_free(&text);
+  bf_archive_free(&weights);
+  return ok;
+}
+
+int main(int argc, char **argv) {
+  struct settings s = {.target = "bf-imna-lr", .report = -1, .opt_level = 2, .batch = 1};
+  int status = parse(&s, argc, argv);
+  if (status >= 0) return status;
+  struct bf_diags diags = {.default_file = s.input};
+  bool ok = run(&s, &diags);
+  struct bf_buf out = {0};
+  bf_diags_render(&diags, &out);
+  if (out.length) fwrite(out.data, 1, out.length, stderr);
+  bf_buf_free(&out);
+  bf_diags_free(&diags);
+  return ok ? 0 : 1;
+}
