@@ -85,7 +85,7 @@ blocks: %empty                                        { $$ = NULL; }
       | blocks block                                  { $$ = BFN_JOIN($1, $2); }
       | blocks NETWORK name LBRACE body RBRACE        { ast_add_network(p, $3, BFN_HEAD($5)); $$ = $1; }
       | blocks NETWORK error LBRACE body RBRACE       { $$ = $1; }
-      | blocks error RBRACE                           { $$ = $1; }
+      | blocks error RBRACE                           { yyerrok; $$ = $1; }
       ;
 
 block: BLOCK callee LPAREN params RPAREN ARROW names LBRACE block_body RBRACE {
@@ -111,12 +111,12 @@ param: name
 
 body: %empty                { $$ = NULL; }
     | body statement        { $$ = $2 ? BFN_JOIN($1, $2) : $1; }
-    | body error SEMICOLON  { $$ = $1; }
+    | body error SEMICOLON  { yyerrok; $$ = $1; }
     ;
 
 block_body: %empty                      { $$ = NULL; }
           | block_body block_statement  { $$ = BFN_JOIN($1, $2); }
-          | block_body error SEMICOLON  { $$ = $1; }
+          | block_body error SEMICOLON  { yyerrok; $$ = $1; }
           ;
 
 block_statement: const | layer;
@@ -178,7 +178,7 @@ layer_call: callee LPAREN args RPAREN  { $$ = ast_call(p, $1, BFN_HEAD($3), @$);
 
 entries: %empty                   { $$ = NULL; }
        | entries entry            { $$ = BFN_JOIN($1, $2); }
-       | entries error SEMICOLON  { $$ = $1; }
+       | entries error SEMICOLON  { yyerrok; $$ = $1; }
        ;
 
 entry: name COLON words SEMICOLON {

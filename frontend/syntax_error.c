@@ -45,9 +45,15 @@ struct bfn_loc bfn_span(struct bfn_loc first, struct bfn_loc last) {
 }
 
 bool bfn_syntax_admit(struct bfn_parse *p) {
-  if (p->source->length <= MAX_TEXT) return true;
-  bf_error_file(p->diags, p->source->name, "put constants into the archive",
-                "the text is larger than 64 MiB");
+  const char *nul = memchr(p->source->text, 0, p->source->length);
+  if (nul) {
+    bf_error_file(p->diags, p->source->name, NULL, "this is no text: byte %zu is zero",
+                  (size_t)(nul - p->source->text));
+  } else if (p->source->length > MAX_TEXT) {
+    bf_error_file(p->diags, p->source->name, "put constants into the archive", "the text is larger than 64 MiB");
+  } else {
+    return true;
+  }
   return false;
 }
 
@@ -133,6 +139,20 @@ static const char *slip_before(const struct bfn_parse *p, const struct bfn_synta
   return bf_nearest(word->data, names, BF_COUNT(keywords));
 }
 
+// The keyword among those expected that the word found is near to: `scle 0.1`.
+static const char *slip_here(const struct bfn_parse *p, const struct bfn_syntax *error, struct bf_buf *word) {
+  const char *names[BF_COUNT(keywords)];
+  size_t count = 0;
+  if (strcmp(error->found, "a name")) return NULL;
+  bf_buf_append(word, p->source->text + error->loc.begin, error->loc.end - error->loc.begin);
+  for (size_t i = 0; i < BF_COUNT(keywords); i++) {
+    char *symbol = bf_format("`%s`", keywords[i].word);
+    if (expects(error, symbol)) names[count++] = keywords[i].word;
+    free(symbol);
+  }
+  return bf_nearest(word->data, names, count);
+}
+
 // End of the last token before the error.
 static size_t end_before(const struct bfn_parse *p, size_t offset) {
   const char *text = p->source->text;
@@ -157,7 +177,9 @@ void bfn_syntax_error(struct bfn_parse *p, const struct bfn_syntax *error) {
   if (p->errors++ >= MAX_ERRORS) return;
   put_expected(error, &expected);
   char *found = found_text(p, error), *hint = NULL;
-  const char *slip = slip_before(p, error, &word);
+  const char *slip = slip_here(p, error, &word);
+  word.length = 0;
+  if (!slip) slip = slip_before(p, error, &word);
   bool new_line = false;
   if (expects(error, "`;`")) {
     // A forgotten semicolon: point where it belongs, not at the next line.

@@ -156,6 +156,8 @@ bool bf_tfl_view(struct bf_tfl_lower *lower, uint32_t op, int32_t index, struct 
                    name_of(lower, tensor), (unsigned long long)shape[0]);
     return false;
   }
+  // The language takes shapes of one and three dimensions to lack the batch; [1, a, b] stands for itself.
+  if (tensor->rank == 3) batch = 0;
   out->rank = tensor->rank - batch;
   memcpy(out->shape, shape + batch, out->rank * sizeof *shape);
   return true;

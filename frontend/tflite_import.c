@@ -54,24 +54,32 @@ static bool fail(struct bf_tfl_lower *lower, const char *hint, const char *what,
   return false;
 }
 
-static bool emit_inputs(struct bf_tfl_lower *lower, struct bf_buf *out) {
+static bool name_inputs(struct bf_tfl_lower *lower) {
+  const struct bf_tfl_model *model = lower->model;
+  for (uint32_t i = 0; i < model->inputs.count; i++) {
+    int32_t index = bf_fb_vector_i32(&model->inputs, i);
+    if (lower->value[index])
+      return fail(lower, NULL, "an input is listed twice:", (uint32_t)index);
+    lower->value[index] = bf_tfl_tensor_name(lower, model->tensors[index].name, "x");
+  }
+  return true;
+}
+
+// After the operators, so that the one that uses an unsuitable input is named. Only an input that
+// nothing uses is left to be blamed on the first operator.
+static void emit_inputs(struct bf_tfl_lower *lower, struct bf_buf *out) {
   const struct bf_tfl_model *model = lower->model;
   for (uint32_t i = 0; i < model->inputs.count; i++) {
     int32_t index = bf_fb_vector_i32(&model->inputs, i);
     const struct bf_tfl_tensor *tensor = &model->tensors[index];
     struct bf_tfl_value value;
     char scale[40];
-    if (lower->value[index])
-      return fail(lower, NULL, "an input is listed twice:", (uint32_t)index);
-    // A problem of an input is told at the first operator, for lack of one of its own.
     if (!bf_tfl_view(lower, 0, index, &value))
-      return false;
-    lower->value[index] = bf_tfl_tensor_name(lower, tensor->name, "x");
+      continue;
     bf_buf_printf(out, "  input %s: %s[%s] scale %s zero %lld;  # %s\n", lower->value[index], value.type_text,
                   bf_tfl_shape_text(&lower->arena, value.rank, value.shape), bf_float_text(scale, value.scale),
                   (long long)value.zero, bf_tfl_printable(&lower->arena, tensor->name));
   }
-  return true;
 }
 
 static bool emit_outputs(struct bf_tfl_lower *lower, struct bf_buf *out) {
@@ -125,6 +133,18 @@ static bool report(struct bf_tfl_lower *lower) {
   return !lower->nproblems;
 }
 
+static void emit_header(struct bf_tfl_lower *lower, struct bf_buf *out) {
+  const struct bf_tfl_model *model = lower->model;
+  if (model->description.count)
+    bf_buf_printf(out, "# From a TensorFlow Lite model (\"%s\").\n",
+                  bf_tfl_printable(&lower->arena, model->description));
+  else
+    bf_buf_puts(out, "# From a TensorFlow Lite model.\n");
+  if (lower->float_products)
+    bf_buf_puts(out, "# tflite(mult …, shift …): on u8, TensorFlow Lite multiplies the scales of input and weights in float32.\n");
+  bf_buf_printf(out, "bfn 1;\n\nnetwork %s {\n", bf_tfl_tensor_name(lower, model->name, "main"));
+}
+
 static bool build(struct bf_tfl_lower *lower, struct bf_buf *text) {
   const struct bf_tfl_model *model = lower->model;
   struct bf_arena *arena = &lower->arena;
@@ -140,20 +160,23 @@ static bool build(struct bf_tfl_lower *lower, struct bf_buf *text) {
   mark_live(lower);
   warn(lower);
   bf_tfl_name_layers(lower);
-  bf_buf_printf(text, "# From a TensorFlow Lite model (\"%s\").\nbfn 1;\n\n",
-                bf_tfl_printable(arena, model->description));
-  const char *name = bf_tfl_tensor_name(lower, model->name, "main");
-  bf_buf_printf(text, "network %s {\n", name);
-  if (!emit_inputs(lower, text)) {
-    report(lower);
+  struct bf_buf inputs = {0};
+  if (!name_inputs(lower))
     return false;
-  }
   lower_ops(lower);
-  if (!report(lower))
+  emit_inputs(lower, &inputs);
+  bool ok = report(lower);
+  if (ok) {
+    emit_header(lower, text);
+    bf_buf_append(text, inputs.data, inputs.length);
+  }
+  bf_buf_free(&inputs);
+  if (!ok)
     return false;
-  bf_buf_puts(text, "\n");
-  if (lower->constants.length)
+  if (lower->constants.length) {
+    bf_buf_puts(text, "\n");
     bf_buf_append(text, lower->constants.data, lower->constants.length);
+  }
   bf_buf_puts(text, "\n");
   bf_buf_append(text, lower->layers.data, lower->layers.length);
   bf_buf_puts(text, "\n");

@@ -35,6 +35,7 @@ struct bf_tfl_lower {
   bool *turned;             // per tensor: declared transposed
   struct bf_buf constants, layers;
   struct bf_archive weights;
+  bool float_products;      // a multiplier is given as a number
   uint64_t budget;          // bytes of constants that may still be added
   struct bf_tfl_problem *problems;
   size_t nproblems, problems_capacity;
@@ -43,13 +44,13 @@ struct bf_tfl_lower {
 };
 
 // An activation tensor, checked: integer, whole static shape with batch 1, quantized per tensor.
-// The shape is without the batch dimension.
+// The shape is as the text gives it: without the batch dimension, except that of three dimensions.
 struct bf_tfl_value {
   uint32_t index;             // of the tensor
   const char *text;           // name in the .bfn text, or NULL if not defined yet
   int64_t type;
   const char *type_text;
-  unsigned rank, file_rank;   // without and with the batch dimension
+  unsigned rank, file_rank;   // in the text and in the file
   uint64_t shape[BF_TFL_MAX_RANK], elements;
   float scale;
   int64_t zero;

@@ -69,7 +69,9 @@ static struct span layer_path(struct span path) {
     struct span parent, above, last = split_last(path, &parent), word = without_number(last);
     if (!parent.length) return path;
     struct span layer = split_last(parent, &above);
-    bool repeated = word.length && span_begins(layer, word);
+    // model/add/add, and depthwise_conv2d/depthwise, but not expanded_conv/expand.
+    bool repeated = word.length && span_begins(layer, word) &&
+                    (layer.length == word.length || layer.text[word.length] == '_');
     if (!repeated && !in_list(last, operations, BF_COUNT(operations)) &&
         !in_list(word, operations, BF_COUNT(operations)))
       return path;

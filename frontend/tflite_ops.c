@@ -98,7 +98,7 @@ struct window {
 static bool check_window(struct bf_tfl_lower *lower, uint32_t op, const struct window *w,
                          const struct bf_tfl_value *in, const struct bf_tfl_value *out) {
   int32_t padding = options_of(lower, op)->padding;
-  if (in->rank != 3 || out->rank != 3) {
+  if (in->file_rank != 4 || out->file_rank != 4) {
     bf_tfl_problem(lower, op, "reshape to [1, height, width, channels]", "operand or result is no image of 4 dimensions");
     return false;
   }
@@ -132,10 +132,10 @@ static void print_window(struct bf_tfl_lower *lower, uint32_t op, const struct w
   bf_buf_printf(out, ", pad %s", options_of(lower, op)->padding == BF_TFL_SAME ? "same" : "valid");
 }
 
-// The requantize clause of a convolution or dense layer: "" where the language's own derivation from the
-// scales (in double) is what TensorFlow Lite does. Where that multiplies the two scales of a whole tensor in
-// float first (GetQuantizedConvolutionMultipler: fully connected layers, and all on UINT8), the
-// multiplier can come out a little different and is then given as a number.
+// The requantize clause of a convolution or dense layer: "" where the language derives from the scales what
+// TensorFlow Lite does. Only for convolutions on UINT8 that multiplies the two scales in float32 first
+// (`in_float`) where the language does not; if the multiplier then comes out different, it is
+// given as a number.
 static bool requantize_clause(struct bf_tfl_lower *lower, uint32_t op, const struct bf_tfl_value *in,
                               const struct bf_tfl_weights *w, const struct bf_tfl_value *out, bool in_float,
                               const char **clause) {
@@ -152,9 +152,10 @@ static bool requantize_clause(struct bf_tfl_lower *lower, uint32_t op, const str
   if (!in_float || w->per_channel) return true;
   float product = in->scale * bf_tfl_scale(w->tensor, 0);
   bf_quantize_multiplier((double)product / (double)out->scale, &float_mult, &float_shift);
-  if (float_mult != mult || float_shift != shift)
-    *clause = bf_arena_format(&lower->arena, " requantize %s(mult %lld, shift %d)",
-                              out->type == BF_TFL_INT16 ? "tflite16" : "tflite", (long long)float_mult, float_shift);
+  if (float_mult == mult && float_shift == shift) return true;
+  lower->float_products = true;
+  *clause = bf_arena_format(&lower->arena, " requantize tflite(mult %lld, shift %d)", (long long)float_mult,
+                            float_shift);
   return true;
 }
 
@@ -243,7 +244,7 @@ static void lower_dense(struct bf_tfl_lower *lower, uint32_t op) {
     extra_reshape(lower, x, in.text, 1, NULL);
   }
   if (!weighted_operands(lower, op, x, &w, &operands) ||
-      !requantize_clause(lower, op, &in, &w, &out, true, &clause))
+      !requantize_clause(lower, op, &in, &w, &out, false, &clause))
     return;
   const char *dense = out.rank > 1 ? bf_tfl_unique(lower, bf_arena_format(&lower->arena, "%s_out", layer)) : layer;
   bf_buf_printf(&lower->layers, "  %s = dense(%s", dense, operands);
@@ -269,8 +270,7 @@ static void lower_add(struct bf_tfl_lower *lower, uint32_t op) {
     return;
   }
   begin(lower, op, "add", bf_arena_format(&lower->arena, "%s, %s", a.text, b.text));
-  // Sums of INT16 are rescaled in 32 bits like all others, not as convolutions on INT16 are.
-  if (activation(lower, op)) end(lower, &out, out.type == BF_TFL_INT16 ? " requantize tflite" : "");
+  if (activation(lower, op)) end(lower, &out, "");
 }
 
 static void lower_pool(struct bf_tfl_lower *lower, uint32_t op) {
@@ -302,7 +302,7 @@ static void lower_relu(struct bf_tfl_lower *lower, uint32_t op) {
   }
   const char *callee = code == BF_TFL_OP_RELU ? "relu" : code == BF_TFL_OP_RELU6 ? "relu6" : "clamp";
   begin(lower, op, callee, in.text);
-  if (code == BF_TFL_OP_RELU_N1_TO_1) bf_buf_puts(&lower->layers, ", activation clamp(-1, 1)");
+  if (code == BF_TFL_OP_RELU_N1_TO_1) bf_buf_puts(&lower->layers, ", lo -1, hi 1");
   end_same(lower, &out);
 }
 
@@ -330,13 +330,11 @@ static void lower_softmax(struct bf_tfl_lower *lower, uint32_t op) {
     bf_tfl_problem(lower, op, NULL, "different shapes of operand and result, or a beta of %g", beta);
     return;
   }
-  bool wide = out.type == BF_TFL_INT16;
-  float scale = wide ? 0x1p-15f : 0x1p-8f;
-  int64_t zero = out.type == BF_TFL_INT8 ? -128 : 0;
-  if (in.type != out.type || out.scale != scale || out.zero != zero) {
-    bf_tfl_problem(lower, op, "INT8 with scale 1/256 and zero point -128, UINT8 with 1/256 and 0, INT16 with 1/32768 and 0 work",
-                   "a result of type %s with scale %g and zero point %lld", bf_tfl_type_info(out.type)->name, out.scale,
-                   (long long)out.zero);
+  if (in.type != BF_TFL_INT8 || out.type != BF_TFL_INT8 || out.scale != 0x1p-8f || out.zero != -128) {
+    bf_tfl_problem(lower, op, "an operand of type INT8 and a result INT8, scale 1/256, zero point -128 work; "
+                   "the model can also end before it",
+                   "operand of type %s, result of type %s, scale %g, zero point %lld", bf_tfl_type_info(in.type)->name,
+                   bf_tfl_type_info(out.type)->name, out.scale, (long long)out.zero);
     return;
   }
   begin(lower, op, "softmax", in.text);
@@ -403,7 +401,7 @@ static void lower_concat(struct bf_tfl_lower *lower, uint32_t op) {
   }
   if (good) {
     begin(lower, op, "concat", bf_buf_cstr(&operands));
-    bf_buf_printf(&lower->layers, ", axis %lld", (long long)axis);
+    bf_buf_printf(&lower->layers, ", axis %lld", (long long)(axis - out.rank));
     end_same(lower, &out);
   }
   bf_buf_free(&operands);
@@ -417,7 +415,7 @@ static void lower_quantize(struct bf_tfl_lower *lower, uint32_t op) {
     return;
   }
   begin(lower, op, "requantize", in.text);
-  end(lower, &out, " requantize tflite");
+  end(lower, &out, "");
 }
 
 static void lower_none(struct bf_tfl_lower *lower, uint32_t op) {

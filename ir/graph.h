@@ -94,7 +94,7 @@ struct bf_attrs {
   int32_t pad[4];             // top, bottom, left, right
   uint32_t groups;            // CONV2D; depthwise: groups == input channels
   struct bf_requant requant;  // see BF_ATTR_REQUANT
-  struct bf_requant in_requant[2];
+  struct bf_requant in_requant[2];  // of the operands: the rule alone, out_zero, lo and hi are not used
   int32_t left_shift;         // ADD, TFLITE: operands are shifted left by this first (20 for 8 bits, 15 for 16)
   int32_t pads[BF_MAX_RANK][2];
   int64_t pad_value;
@@ -137,7 +137,8 @@ void bf_graph_free(struct bf_graph *graph);
 // is computed; NULL if the shape overflows BF_MAX_ELEMENTS or rank is not 1..4.
 struct bf_tensor *bf_graph_tensor(struct bf_graph *graph, const char *name, struct bf_type type,
                                   unsigned rank, const uint64_t *shape);
-// Appends a node; inputs are copied; sets output->producer.
+// Appends a node; inputs are copied; sets output->producer. Attributes start as kernel, stride, dilation and groups 1,
+// beta 1, all else 0.
 struct bf_node *bf_graph_node(struct bf_graph *graph, enum bf_op op, const char *name,
                               struct bf_tensor *const *inputs, uint32_t ninputs,
                               struct bf_tensor *output);
@@ -148,7 +149,8 @@ int32_t bf_quant_zero(const struct bf_quant *quant, uint64_t index);  // 0 if no
 uint64_t bf_node_macs(const struct bf_node *node);
 
 // Shape inference and attribute checks shared by front end and verifier: computes the output shape of
-// `node` from inputs and attrs. False and a message (with `diags` at `range`) if they clash.
+// `node` from inputs and attrs (a reshape takes it from node->output; without one: [first dimension, the rest]).
+// False and a message (with `diags` at `range`) if they clash; `diags` may be NULL.
 bool bf_infer_shape(const struct bf_node *node, unsigned *rank, uint64_t *shape,
                     struct bf_diags *diags, struct bf_range range);
 

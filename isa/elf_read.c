@@ -34,7 +34,8 @@ static bool check_header(struct ap_reader *r, const uint8_t *image, size_t lengt
   uint64_t type = ap_cursor_uint(&c, 2), machine = ap_cursor_uint(&c, 2);
   if (type != ET_EXEC)
     return refuse(r, offsetof(Elf64_Ehdr, e_type), no, "not an executable file");
-  if (machine != AP_ELF_MACHINE)
+  // GNU strip and objcopy, which do not know the machine, write "none".
+  if (machine != AP_ELF_MACHINE && machine != EM_NONE)
     return refuse(r, offsetof(Elf64_Ehdr, e_machine), no, "code for another machine");
   c.at = offsetof(Elf64_Ehdr, e_shoff);
   uint64_t table = ap_cursor_uint(&c, 8);

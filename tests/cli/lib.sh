@@ -90,3 +90,7 @@ expect_wrong() {
   fi
   rm -f wrong.out wrong.err
 }
+# objcopy on an .apbin: binutils must be told the format, because the machine is none of theirs.
+elf_copy() { objcopy -I elf64-little -O elf64-little "$@"; }
+# Takes the section out into a file: elf_section FILE SECTION OUT
+elf_section() { objcopy -I elf64-little -O binary --only-section="$2" --set-section-flags "$2=alloc" "$1" "$3"; }

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which reader for which file. Each entry of the table makes a verified graph or adds errors.
+#include "frontend/load.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "frontend/bfn.h"
+#include "frontend/tflite.h"
+
+struct request {
+  const char *path;
+  uint32_t batch;
+  struct bf_buf *text;
+  struct bf_archive *weights;
+  struct bf_diags *diags;
+};
+
+static bool read_whole(const struct request *r, char **data, size_t *length) {
+  const char *why;
+  if (bf_read_file(r->path, data, length, &why)) return true;
+  bf_error_file(r->diags, r->path, NULL, "cannot read: %s", why);
+  return false;
+}
+
+// The archive beside a .bfn, if there is one: the one its text names, else its own name with .npz.
+static bool read_archive_beside(const struct request *r, const struct bf_source *source) {
+  char *name = bf_bfn_weights_name(source);
+  const char *slash = strrchr(r->path, '/');
+  char *path;
+  if (!name)
+    path = bf_format("%.*s.npz", (int)(strrchr(r->path, '.') - r->path), r->path);
+  else if (name[0] == '/' || !slash)
+    path = bf_strdup(name);
+  else
+    path = bf_format("%.*s/%s", (int)(slash - r->path), r->path, name);
+  bool ok = access(path, F_OK) != 0 || bf_npz_read(path, r->weights, r->diags);
+  free(path);
+  free(name);
+  return ok;
+}
+
+static struct bf_graph *load_bfn(const struct request *r) {
+  struct bf_bfn_options options = {.batch = r->batch};
+  struct bf_graph *graph = bf_bfn_load(r->path, &options, r->diags);
+  if (!graph || (!r->text && !r->weights)) return graph;
+  char *data;
+  size_t length;
+  bool ok = read_whole(r, &data, &length);
+  if (ok && r->text) bf_buf_append(r->text, data, length);
+  if (ok && r->weights)
+    ok = read_archive_beside(r, bf_diags_add_source(r->diags, r->path, data, length));
+  if (ok) {
+    free(data);
+    return graph;
+  }
+  bf_graph_free(graph);
+  return NULL;
+}
+
+static struct bf_graph *load_tflite(const struct request *r) {
+  char *data;
+  size_t length;
+  if (!read_whole(r, &data, &length)) return NULL;
+  struct bf_buf text = {0};
+  struct bf_archive weights = {0};
+  struct bf_graph *graph = NULL;
+  if (bf_tflite_import(data, length, r->path, &text, &weights, r->diags)) {
+    char *name = bf_format("%s (as .bfn)", r->path);
+    const struct bf_source *source = bf_diags_add_source(r->diags, name, bf_buf_cstr(&text), text.length);
+    struct bf_bfn_options options = {.batch = r->batch};
+    graph = bf_bfn_compile(source, &weights, &options, r->diags);
+    free(name);
+  }
+  free(data);
+  if (graph && r->text) bf_buf_append(r->text, text.data, text.length);
+  bf_buf_free(&text);
+  if (graph && r->weights)
+    *r->weights = weights;  // handed over
+  else
+    bf_archive_free(&weights);
+  return graph;
+}
+
+static struct bf_graph *load_bfir(const struct request *r) {
+  if (r->batch > 1) {
+    bf_error_file(r->diags, r->path, "compile the .bfn with the batch instead",
+                  "a .bfir has its batch in its shapes; it cannot be changed");
+    return NULL;
+  }
+  char *data;
+  size_t length;
+  if (!read_whole(r, &data, &length)) return NULL;
+  struct bf_graph *graph = bf_graph_parse(bf_diags_add_source(r->diags, r->path, data, length), r->diags);
+  free(data);
+  if (!graph) return NULL;
+  const char *before = r->diags->default_file;
+  r->diags->default_file = r->path;  // the verifier knows no files
+  bool ok = bf_graph_verify(graph, r->diags);
+  r->diags->default_file = before;
+  if (ok) return graph;
+  bf_graph_free(graph);
+  return NULL;
+}
+
+static const struct {
+  const char *suffix;
+  struct bf_graph *(*load)(const struct request *);
+} formats[] = {{".bfn", load_bfn}, {".tflite", load_tflite}, {".bfir", load_bfir}};
+
+struct bf_graph *bf_load_network(const char *path, const struct bf_load_options *options, struct bf_diags *diags) {
+  struct request r = {.path = path, .diags = diags};
+  if (options) r.batch = options->batch, r.text = options->text, r.weights = options->weights;
+  size_t length = strlen(path);
+  for (size_t i = 0; i < BF_COUNT(formats); i++) {
+    size_t suffix = strlen(formats[i].suffix);
+    if (length > suffix && strcmp(path + length - suffix, formats[i].suffix) == 0) return formats[i].load(&r);
+  }
+  bf_error_file(diags, path, "networks are read from .bfn, .tflite and .bfir files",
+                "the file's suffix names no format this program reads");
+  return NULL;
+}

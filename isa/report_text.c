@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// The report as a table for people.
+#include <stdio.h>
+
+#include "isa/ledger.h"
+#include "isa/report.h"
+
+// A number with a metric prefix: "3.41 mJ".
+static const char *metric(char *out, size_t size, double v, const char *unit) {
+  static const struct { double factor; const char *prefix; } scale[] = {
+      {1e12, "T"}, {1e9, "G"}, {1e6, "M"}, {1e3, "k"}, {1, ""}, {1e-3, "m"}, {1e-6, "u"}, {1e-9, "n"}, {1e-12, "p"}, {1e-15, "f"}};
+  size_t i = 0;
+  while (i + 1 < BF_COUNT(scale) && v < scale[i].factor) {
+    i++;
+  }
+  if (v <= 0) {
+    snprintf(out, size, "0 %s", unit);
+  } else {
+    snprintf(out, size, "%.4g %s%s", v / scale[i].factor, scale[i].prefix, unit);
+  }
+  return out;
+}
+
+static void print_layer(const struct ap_layer *layer, const struct ap_account *a, double total_cycles,
+                        struct bf_buf *out) {
+  char energy[32], bits[16] = "-";
+  if (layer->bits_w > 0 || layer->bits_a > 0) {
+    snprintf(bits, sizeof bits, "w%ua%u", layer->bits_w, layer->bits_a);
+  }
+  double share = total_cycles > 0 ? 100 * (double)a->time.cycles / total_cycles : 0;
+  bf_buf_printf(out, "%-24.24s %-12.12s %-11.11s %-7s %9llu %6u %5u %5u %12llu %12llu %5.1f%% %12s\n", layer->name,
+                layer->op, layer->mapping, bits, (unsigned long long)a->time.rows, a->time.tiles, a->time.waves,
+                layer->columns_used, (unsigned long long)a->time.cycles, (unsigned long long)a->time.stall, share,
+                metric(energy, sizeof energy, a->energy_j, "J"));
+}
+
+static void print_totals(const struct ap_report *r, const struct ap_figures *f, struct bf_buf *out) {
+  const struct ap_account *t = r->total;
+  char a[32], b[32], c[32], d[32];
+  bf_buf_printf(out, "\ncycles  %llu (compute %llu, stall %llu)\n", (unsigned long long)t->time.cycles,
+                (unsigned long long)t->time.compute, (unsigned long long)t->time.stall);
+  bf_buf_printf(out, "time    %s   energy  %s (%s counts)   EDP  %s\n", metric(a, sizeof a, f->time_s, "s"),
+                metric(b, sizeof b, t->energy_j, "J"), r->count != NULL ? r->count : "exact",
+                metric(c, sizeof c, f->edp_js, "Js"));
+  bf_buf_printf(out, "MACs    %llu   %s   %s   area %.4g mm2\n", (unsigned long long)f->macs,
+                metric(c, sizeof c, f->gops * 1e9, "op/s"), metric(d, sizeof d, f->gops_per_w * 1e9, "op/s/W"),
+                f->area_mm2);
+  const struct ap_events *e = &t->events;
+  bf_buf_printf(out, "events  compare %llu, write %llu, load %llu, store %llu, external %llu bits, host %llu\n",
+                (unsigned long long)e->compare, (unsigned long long)e->write, (unsigned long long)e->load,
+                (unsigned long long)e->store, (unsigned long long)e->external, (unsigned long long)e->host);
+  if (e->host > 0) {
+    bf_buf_printf(out, "        host ops (softmax) run on the host and have no AP cycles\n");
+  }
+  if (r->images > 1) {
+    double n = (double)r->images;
+    bf_buf_printf(out, "means   %.6g cycles, %s, %s an image\n", (double)t->time.cycles / n,
+                  metric(a, sizeof a, f->time_s / n, "s"), metric(b, sizeof b, t->energy_j / n, "J"));
+  }
+}
+
+void ap_report_text(const struct ap_report *r, struct bf_buf *out) {
+  const struct ap_program *p = r->program;
+  struct ap_figures f = ap_report_figures(r);
+  bf_buf_printf(out, "network %s on %s, technology %s at %.4g V, %s", p->network, p->machine.name, r->tech->name,
+                r->tech->vdd, r->engine != NULL ? r->engine : "static");
+  if (r->images > 0) {
+    bf_buf_printf(out, ", %llu image%s", (unsigned long long)r->images, r->images == 1 ? "" : "s");
+  } else {
+    bf_buf_printf(out, ", batch of %u", p->batch);
+  }
+  bf_buf_printf(out, "\n%s\n",
+                p->machine.features & AP_FEATURE_ROW_GATING ? "rows outside the row mask burn no compare energy (row gating)"
+                                                            : "all rows of a CAP burn compare energy (no row gating)");
+  if (ap_report_repriced(r)) {
+    bf_buf_printf(out, "the code was selected for %s at %.4g V; its events are priced for %s at %.4g V here\n", p->tech, p->vdd,
+                  r->tech->name, r->tech->vdd);
+  }
+  bf_buf_printf(out, "\n%-24s %-12s %-11s %-7s %9s %6s %5s %5s %12s %12s %6s %12s\n", "layer", "op", "mapping", "bits", "rows",
+                "tiles", "waves", "cols", "cycles", "stall", "share", "energy");
+  for (uint32_t i = 0; i < p->nlayers; i++) {
+    print_layer(&p->layers[i], &r->layers[i], (double)r->total->time.cycles, out);
+  }
+  print_totals(r, &f, out);
+}

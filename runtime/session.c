@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// Elements of one image. The batch is the outermost dimension, so an image is a contiguous part.
+static uint64_t image_elements(const struct ap_program *program, uint32_t tensor) {
+  return ap_tensor_elements(&program->tensors[tensor]) / program->batch;
+}
+
+static bool divides(const struct ap_program *program, uint32_t tensor, struct bf_diags *diags) {
+  if (ap_tensor_elements(&program->tensors[tensor]) % program->batch == 0) {
+    return true;
+  }
+  bf_error_file(diags, NULL, NULL, "tensor %s cannot be divided into a batch of %u images", program->tensors[tensor].name,
+                program->batch);
+  return false;
+}
+
+static bool run_group(struct ap_session *s, struct ap_run *run, uint64_t first, uint64_t count) {
+  const struct ap_program *p = s->program;
+  for (uint32_t i = 0; i < p->ninputs; i++) {
+    const struct ap_tensor *tensor = &p->tensors[p->inputs[i]];
+    const struct ap_images *in = &s->inputs[i];
+    uint64_t all = ap_tensor_elements(tensor), given = count * in->elements;
+    int64_t *q = bf_alloc(all > 0 ? all : 1, sizeof *q);
+    memcpy(q, in->q + first * in->elements, given * sizeof *q);
+    for (uint64_t e = given; e < all; e++) {
+      q[e] = tensor->bias;
+    }
+    bool fits = ap_run_set(run, p->inputs[i], q);
+    free(q);
+    if (!fits) {
+      return false;
+    }
+  }
+  ap_run_execute(run, s->tech, s->layers, &s->total, NULL, NULL);
+  for (uint32_t t = 0; t < p->ntensors; t++) {
+    if (s->want[t]) {
+      uint64_t all = ap_tensor_elements(&p->tensors[t]);
+      int64_t *q = bf_alloc(all > 0 ? all : 1, sizeof *q);
+      ap_run_get(run, t, q);
+      memcpy(s->values[t].q + first * s->values[t].elements, q, count * s->values[t].elements * sizeof *q);
+      free(q);
+    }
+  }
+  return true;
+}
+
+static bool allocate_results(struct ap_session *s, struct bf_diags *diags) {
+  const struct ap_program *p = s->program;
+  s->layers = bf_alloc((size_t)p->nlayers + 1, sizeof *s->layers);
+  s->values = bf_alloc((size_t)p->ntensors + 1, sizeof *s->values);
+  memset(&s->total, 0, sizeof s->total);
+  s->executions = s->padded = 0;
+  for (uint32_t t = 0; t < p->ntensors; t++) {
+    uint64_t count;
+    if (!s->want[t]) {
+      continue;
+    }
+    s->values[t].images = s->images;
+    s->values[t].elements = image_elements(p, t);
+    if (!divides(p, t, diags)) {
+      return false;
+    }
+    if (!bf_mul_limit(s->images, s->values[t].elements, BF_MAX_ELEMENTS, &count)) {
+      bf_error_file(diags, NULL, NULL, "too many images: %s would have more than 2^31 values", p->tensors[t].name);
+      return false;
+    }
+    s->values[t].q = bf_alloc(count > 0 ? count : 1, sizeof *s->values[t].q);
+  }
+  return true;
+}
+
+bool ap_session_run(struct ap_session *s, struct bf_diags *diags) {
+  const struct ap_program *p = s->program;
+  s->images = p->ninputs > 0 ? s->inputs[0].images : p->batch;
+  for (uint32_t i = 1; i < p->ninputs; i++) {
+    if (s->inputs[i].images != s->images) {
+      bf_error_file(diags, NULL, NULL, "the inputs hold different numbers of images: %s %llu, %s %llu",
+                    p->tensors[p->inputs[0]].name, (unsigned long long)s->images, p->tensors[p->inputs[i]].name,
+                    (unsigned long long)s->inputs[i].images);
+      return false;
+    }
+  }
+  if (!allocate_results(s, diags)) {
+    return false;
+  }
+  struct ap_run *run = ap_run_new(p, diags);
+  bool good = run != NULL;
+  for (uint64_t first = 0; good && first < s->images; first += p->batch) {
+    uint64_t count = s->images - first < p->batch ? s->images - first : p->batch;
+    good = run_group(s, run, first, count);
+    s->executions++;
+    s->padded += p->batch - count;
+    if (!good) {
+      bf_error_file(diags, NULL, NULL, "an input value does not fit the input's type");
+    } else if (s->progress != NULL && !s->progress(s->context, first + count, s->images)) {
+      bf_error_file(diags, NULL, NULL, "stopped after %llu images", (unsigned long long)(first + count));
+      good = false;
+    }
+  }
+  ap_run_free(run);
+  return good;
+}
+
+void ap_session_free(struct ap_session *s) {
+  for (uint32_t t = 0; s->values != NULL && t < s->program->ntensors; t++) {
+    ap_images_free(&s->values[t]);
+  }
+  free(s->values);
+  free(s->layers);
+  s->values = NULL;
+  s->layers = NULL;
+}

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: Apache-2.0
+// aprun: runs a compiled network.
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "tools/aprun/aprun.h"
+
+static struct ap_program *load_binary(const struct settings *s, struct bf_diags *diags) {
+  char *data;
+  size_t length;
+  const char *why;
+  if (!bf_read_file(s->binary, &data, &length, &why)) {
+    bf_error_file(diags, s->binary, NULL, "cannot read: %s", why);
+    return NULL;
+  }
+  struct ap_program *program = ap_program_read(data, length, s->binary, diags);
+  free(data);
+  return program;
+}
+
+// A binary runs on the machine that it was compiled for: column numbers, tiles and microcode depend on it.
+static bool check_target(const struct settings *s, const struct ap_program *program, struct bf_diags *diags) {
+  struct ap_machine machine;
+  if (s->target == NULL) {
+    return true;
+  }
+  if (!ap_machine_load(s->target, &machine, NULL, diags)) {
+    return false;
+  }
+  struct bf_buf wanted = {0}, compiled = {0};
+  ap_machine_print(&machine, &wanted);
+  ap_machine_print(&program->machine, &compiled);
+  bool same = strcmp(bf_buf_cstr(&wanted), bf_buf_cstr(&compiled)) == 0;
+  if (!same) {
+    bf_error_file(diags, s->binary, "compile the network again for this target",
+                  "the binary was compiled for machine '%s', which is not the target '%s'", program->machine.name, s->target);
+  }
+  bf_buf_free(&wanted);
+  bf_buf_free(&compiled);
+  return same;
+}
+
+// The supply is that of --vdd; else that of the binary, unless another technology is asked for.
+static bool load_technology(const struct settings *s, const struct ap_program *program, struct ap_technology *tech,
+                            struct bf_diags *diags) {
+  if (!ap_technology_load(s->tech != NULL ? s->tech : program->tech, tech, diags)) {
+    return false;
+  }
+  double vdd = s->vdd > 0 ? s->vdd : s->tech != NULL && strcmp(tech->name, program->tech) != 0 ? tech->vdd : program->vdd;
+  if (!ap_technology_set_vdd(tech, vdd)) {
+    bf_error_file(diags, "--vdd", NULL, "%g V is outside 0.3 to 1.5 times the nominal %g V of technology %s", vdd,
+                  tech->vdd_nominal, tech->name);
+    return false;
+  }
+  return true;
+}
+
+// Which of `list` (tensor numbers) an argument means: by name, or the first that is not taken. -1: none.
+static int64_t find_tensor(const struct ap_program *p, const uint32_t *list, uint32_t count, const bool *taken,
+                           const struct named_file *file, const char *what, struct bf_diags *diags) {
+  const char **names = bf_alloc((size_t)count + 1, sizeof *names);
+  int64_t found = -1;
+  for (uint32_t i = 0; i < count; i++) {
+    names[i] = p->tensors[list[i]].name;
+    bool fits = file->name != NULL ? strcmp(names[i], file->name) == 0 : !taken[i];
+    found = fits && found < 0 ? (int64_t)i : found;
+  }
+  if (found < 0 && file->name != NULL) {
+    const char *near = bf_nearest(file->name, names, count);
+    char *hint = near != NULL              ? bf_format("did you mean '%s'?", near)
+                 : count > 0               ? bf_format("the first %s is '%s'", what, names[0])
+                                           : NULL;
+    bf_error_file(diags, NULL, hint, "the network has no %s '%s'", what, file->name);
+    free(hint);
+  } else if (found < 0) {
+    bf_error_file(diags, file->path, NULL, "the network has only %u %s%s", count, what, count == 1 ? "" : "s");
+  } else if (taken[found]) {
+    bf_error_file(diags, file->path, NULL, "%s %s is given twice", what, names[found]);
+    found = -1;
+  }
+  free(names);
+  return found;
+}
+
+static bool read_input(const struct ap_program *p, uint32_t input, const char *path, struct ap_images *out,
+                       struct bf_diags *diags) {
+  struct bf_array array = {0};
+  if (!bf_npy_read(path, &array, diags)) {
+    return false;
+  }
+  bool good = ap_images_convert(p, p->inputs[input], &array, path, out, diags);
+  bf_array_free(&array);
+  return good;
+}
+
+static bool read_inputs(const struct settings *s, const struct ap_program *p, struct ap_images *inputs,
+                        struct bf_diags *diags) {
+  bool *given = bf_alloc((size_t)p->ninputs + 1, sizeof *given);
+  bool good = true;
+  uint64_t images = p->batch;
+  for (size_t i = 0; i < s->ninputs && good; i++) {
+    int64_t at = find_tensor(p, p->inputs, p->ninputs, given, &s->inputs[i], "input", diags);
+    good = at >= 0 && read_input(p, (uint32_t)at, s->inputs[i].path, &inputs[at], diags);
+    if (good) {
+      given[at] = true;
+      images = inputs[at].images;
+    }
+  }
+  for (uint32_t i = 0; i < p->ninputs && good; i++) {
+    if (!given[i] && !s->random) {
+      bf_error_file(diags, s->binary, "give it with --input=FILE.npy or ask for --random-input=SEED",
+                    "input %s is missing", p->tensors[p->inputs[i]].name);
+      good = false;
+    } else if (!given[i]) {
+      ap_images_random(p, p->inputs[i], s->seed, images, &inputs[i]);
+    }
+  }
+  free(given);
+  return good;
+}
+
+static void add_array(struct pending *pending, const char *path, const struct ap_session *session, uint32_t tensor) {
+  struct bf_array array = ap_images_array(session->program, tensor, &session->values[tensor]);
+  bf_npy_print(&array, pending_add(pending, path));
+  bf_array_free(&array);
+}
+
+static bool add_outputs(const struct settings *s, const struct ap_session *session, struct pending *pending,
+                        struct bf_diags *diags) {
+  const struct ap_program *p = session->program;
+  bool *taken = bf_alloc((size_t)p->noutputs + 1, sizeof *taken);
+  bool good = true;
+  for (size_t i = 0; i < s->noutputs && good; i++) {
+    int64_t at = find_tensor(p, p->outputs, p->noutputs, taken, &s->outputs[i], "output", diags);
+    good = at >= 0;
+    if (good) {
+      taken[at] = true;
+      add_array(pending, s->outputs[i].path, session, p->outputs[at]);
+    }
+  }
+  free(taken);
+  return good;
+}
+
+// A layer's file has its name; characters that no file name should have become '_'.
+static void add_layers(const struct settings *s, const struct ap_session *session, struct pending *pending) {
+  const struct ap_program *p = session->program;
+  for (uint32_t i = 0; i < p->nlayers; i++) {
+    char *path = bf_format("%s/%s.npy", s->dump_layers, p->layers[i].name);
+    for (char *c = path + strlen(s->dump_layers) + 1; *c != 0; c++) {
+      *c = *c == '/' || (unsigned char)*c < ' ' ? '_' : *c;
+    }
+    add_array(pending, path, session, p->layers[i].output);
+    free(path);
+  }
+}
+
+// Expected instead of executed counts: the static account, once for each execution.
+static void use_static_counts(struct ap_session *session) {
+  const struct ap_program *p = session->program;
+  struct ap_account *once = bf_alloc((size_t)p->nlayers + 1, sizeof *once);
+  ap_static_account(p, session->tech, once, NULL);
+  memset(session->layers, 0, p->nlayers * sizeof *session->layers);
+  memset(&session->total, 0, sizeof session->total);
+  for (uint64_t n = 0; n < session->executions; n++) {
+    for (uint32_t i = 0; i < p->nlayers; i++) {
+      ap_account_add(&session->layers[i], &once[i]);
+      ap_account_add(&session->total, &once[i]);
+    }
+  }
+  free(once);
+}
+
+static void make_report(const struct settings *s, struct ap_session *session, struct bf_buf *out) {
+  if (s->static_count) {
+    use_static_counts(session);
+  }
+  struct ap_report report = {.program = session->program, .tech = session->tech, .layers = session->layers,
+                             .total = &session->total, .engine = "interp", .images = session->images,
+                             .count = s->static_count ? "expected" : "exact"};
+  if (s->report == 1) {
+    ap_report_json(&report, out);
+    return;
+  }
+  ap_report_text(&report, out);
+  if (session->padded > 0) {
+    bf_buf_printf(out, "waste   the last group of %u images held %llu that were only padding\n", session->program->batch,
+                  (unsigned long long)session->padded);
+  }
+}
+
+static bool show_progress(void *context, uint64_t done, uint64_t images) {
+  fprintf(stderr, "\r%llu of %llu images%s", (unsigned long long)done, (unsigned long long)images,
+          done == images ? "\n" : "");
+  return true;
+}
+
+static void choose_tensors(const struct settings *s, const struct ap_program *p, bool *want) {
+  for (uint32_t i = 0; i < p->noutputs; i++) {
+    want[p->outputs[i]] = true;
+  }
+  for (uint32_t i = 0; i < p->nlayers && (s->check || s->dump_layers != NULL); i++) {
+    want[p->layers[i].output] = true;
+  }
+}
+
+// What the run yields, all of it in memory until nothing can fail any more but the writing.
+static bool finish(const struct settings *s, struct ap_session *session, struct bf_diags *diags) {
+  struct pending pending = {0};
+  struct bf_buf text = {0}, report = {0};
+  char *summary = NULL;
+  bool good = (!s->check || check_reference(s, session, &summary, diags)) && add_outputs(s, session, &pending, diags) &&
+              (!s->top || session->program->noutputs == 0 || print_classes(s, session, &text, diags));
+  if (good && s->dump_layers != NULL) {
+    if (mkdir(s->dump_layers, 0777) != 0 && errno != EEXIST) {
+      bf_error_file(diags, s->dump_layers, NULL, "cannot make the folder: %s", strerror(errno));
+      good = false;
+    }
+    add_layers(s, session, &pending);
+  }
+  if (good && (s->report >= 0 || s->report_file != NULL)) {
+    make_report(s, session, s->report_file != NULL ? pending_add(&pending, s->report_file) : &report);
+  }
+  good = good && pending_write(&pending, diags);
+  if (good) {
+    FILE *side = s->report == 1 && s->report_file == NULL ? stderr : stdout;  // keeps JSON on stdout parsable
+    fwrite(bf_buf_cstr(&text), 1, text.length, side);
+    fwrite(bf_buf_cstr(&report), 1, report.length, stdout);
+    if (summary != NULL) {
+      fprintf(side, "%s\n", summary);
+    }
+    if (fflush(stdout) != 0) {
+      bf_error_file(diags, "standard output", NULL, "cannot write: %s", strerror(errno));
+      good = false;
+    }
+  }
+  free(summary);
+  bf_buf_free(&text);
+  bf_buf_free(&report);
+  pending_free(&pending);
+  return good;
+}
+
+static bool run_program(const struct settings *s, const struct ap_program *p, const struct ap_technology *tech,
+                        struct bf_diags *diags) {
+  bool *want = bf_alloc((size_t)p->ntensors + 1, sizeof *want);
+  struct ap_session session = {.program = p, .tech = tech, .want = want, .progress = s->progress ? show_progress : NULL};
+  session.inputs = bf_alloc((size_t)p->ninputs + 1, sizeof *session.inputs);
+  choose_tensors(s, p, want);
+  bool good = read_inputs(s, p, session.inputs, diags) && ap_session_run(&session, diags) && finish(s, &session, diags);
+  for (uint32_t i = 0; i < p->ninputs; i++) {
+    ap_images_free(&session.inputs[i]);
+  }
+  ap_session_free(&session);
+  free(session.inputs);
+  free(want);
+  return good;
+}
+
+static bool run(const struct settings *s, struct bf_diags *diags) {
+  struct ap_technology tech = {0};
+  struct ap_program *program = load_binary(s, diags);
+  bool good = program != NULL && check_target(s, program, diags) && load_technology(s, program, &tech, diags);
+  if (good && s->profile != NULL) {
+    bf_error_file(diags, s->binary, NULL, "the binary has no profile '%s'", s->profile);
+    good = false;
+  }
+  if (good && s->dump_layers != NULL && !program->keep_all) {
+    bf_error_file(diags, s->binary, "compile it with --keep=all", "--dump-layers wants a binary that keeps every layer's tensor");
+    good = false;
+  }
+  good = good && run_program(s, program, &tech, diags);
+  ap_technology_free(&tech);
+  ap_program_free(program);
+  return good;
+}
+
+int main(int argc, char **argv) {
+  struct settings s = {.report = -1};
+  int status = options_parse(&s, argc, argv);
+  if (status < 0) {
+    struct bf_diags diags = {.default_file = s.binary};
+    status = run(&s, &diags) ? 0 : 1;
+    struct bf_buf out = {0};
+    bf_diags_render(&diags, &out);
+    fwrite(bf_buf_cstr(&out), 1, out.length, stderr);
+    bf_buf_free(&out);
+    bf_diags_free(&diags);
+  }
+  options_free(&s);
+  return status;
+}

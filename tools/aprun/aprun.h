@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Parts of the aprun program.
+#ifndef APRUN_H
+#define APRUN_H
+
+#include "runtime/session.h"
+
+// A "[NAME=]FILE" argument; name is NULL if not given.
+struct named_file { char *name; const char *path; };
+
+struct settings {
+  const char *binary;
+  struct named_file *inputs, *outputs;
+  size_t ninputs, inputs_capacity, noutputs, outputs_capacity;
+  bool random, static_count, check, top, progress;
+  uint64_t seed;
+  const char *target, *tech, *dump_layers, *network, *labels, *classes, *report_file;
+  const char *profile, *schedule;
+  double vdd;   // 0: as compiled
+  int report;   // -1 none, 0 text, 1 JSON
+};
+// Fills the settings. -1: go on, else the exit status (a message was printed).
+int options_parse(struct settings *settings, int argc, char **argv);
+void options_free(struct settings *settings);
+
+// Compares the collected tensors with the reference evaluator on the network's file. *summary (caller frees) says
+// what was compared. False: an error was added.
+bool check_reference(const struct settings *settings, const struct ap_session *session, char **summary,
+                     struct bf_diags *diags);
+
+// The line for each image: its class, and the true one if labels are given.
+bool print_classes(const struct settings *settings, const struct ap_session *session, struct bf_buf *out,
+                   struct bf_diags *diags);
+
+// Files to be written together, when all work has succeeded.
+struct pending { struct pending_file { char *path; struct bf_buf data; } *items; size_t count, capacity; };
+struct bf_buf *pending_add(struct pending *pending, const char *path);
+// Writes all; if one fails, those already written that were new are removed.
+bool pending_write(struct pending *pending, struct bf_diags *diags);
+void pending_free(struct pending *pending);
+
+#endif

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// --check: every tensor that the run has kept against the reference evaluator.
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "frontend/load.h"
+#include "ir/reference.h"
+#include "tools/aprun/aprun.h"
+
+// The network's file: as given, or NET.bfn or NET.tflite beside NET.apbin. NULL: none. The caller frees it.
+static char *network_path(const struct settings *s, struct bf_diags *diags) {
+  static const char *const suffixes[] = {".bfn", ".tflite", ".bfir"};
+  if (s->network != NULL) {
+    return bf_strdup(s->network);
+  }
+  const char *slash = strrchr(s->binary, '/'), *dot = strrchr(s->binary, '.');
+  size_t stem = dot != NULL && dot > (slash != NULL ? slash : s->binary) ? (size_t)(dot - s->binary) : strlen(s->binary);
+  for (size_t i = 0; i < BF_COUNT(suffixes); i++) {
+    char *path = bf_format("%.*s%s", (int)stem, s->binary, suffixes[i]);
+    if (access(path, F_OK) == 0) {
+      return path;
+    }
+    free(path);
+  }
+  bf_error_file(diags, s->binary, "name the network's file: --check=FILE.bfn",
+                "--check finds no .bfn, .tflite or .bfir file beside the binary");
+  return NULL;
+}
+
+static const struct bf_tensor *reference_tensor(const struct bf_graph *graph, const struct ap_program *program,
+                                                const struct ap_layer *layer) {
+  for (size_t i = 0; i < graph->nnodes; i++) {
+    if (strcmp(graph->nodes[i]->name, layer->name) == 0) {
+      return graph->nodes[i]->output;
+    }
+  }
+  return bf_graph_find_tensor(graph, program->tensors[layer->output].name);
+}
+
+static char *index_text(const struct bf_tensor *tensor, uint64_t element) {
+  uint64_t index[BF_MAX_RANK];
+  for (unsigned k = tensor->rank; k-- > 0;) {
+    index[k] = element % tensor->shape[k];
+    element /= tensor->shape[k];
+  }
+  struct bf_buf out = {0};
+  for (unsigned k = 0; k < tensor->rank; k++) {
+    bf_buf_printf(&out, "%s%llu", k > 0 ? ", " : "", (unsigned long long)index[k]);
+  }
+  char *text = bf_strdup(bf_buf_cstr(&out));
+  bf_buf_free(&out);
+  return text;
+}
+
+// Layer by layer for one image. False at the first difference.
+static bool compare_image(const struct settings *s, const struct ap_session *session, const struct bf_ref_run *ref,
+                          uint64_t image, uint64_t *compared, struct bf_diags *diags) {
+  const struct ap_program *p = session->program;
+  for (uint32_t i = 0; i < p->nlayers; i++) {
+    const struct ap_layer *layer = &p->layers[i];
+    const struct ap_images *got = &session->values[layer->output];
+    const struct bf_tensor *tensor = reference_tensor(ref->graph, p, layer);
+    if (tensor == NULL || got->q == NULL || ref->values[tensor->id] == NULL) {
+      continue;
+    }
+    if (tensor->elements != got->elements) {
+      bf_error_file(diags, s->binary, NULL, "layer %s has %llu elements, the network's %llu: it is another network",
+                    layer->name, (unsigned long long)got->elements, (unsigned long long)tensor->elements);
+      return false;
+    }
+    const int64_t *ap = got->q + image * got->elements, *want = ref->values[tensor->id];
+    for (uint64_t e = 0; e < got->elements; e++) {
+      if (ap[e] != want[e]) {
+        char *index = index_text(tensor, e);
+        bf_error_file(diags, s->binary, NULL, "layer %s (%s) differs from the reference in image %llu at index [%s]: AP %lld, reference %lld",
+                      layer->name, layer->op, (unsigned long long)image, index, (long long)ap[e], (long long)want[e]);
+        free(index);
+        return false;
+      }
+    }
+    *compared += got->elements;
+  }
+  return true;
+}
+
+static bool set_inputs(const struct settings *s, const struct ap_session *session, struct bf_ref_run *ref,
+                       uint64_t image, struct bf_diags *diags) {
+  const struct ap_program *p = session->program;
+  for (uint32_t i = 0; i < p->ninputs; i++) {
+    const char *name = p->tensors[p->inputs[i]].name;
+    const struct bf_tensor *tensor = bf_graph_find_tensor(ref->graph, name);
+    const struct ap_images *in = &session->inputs[i];
+    if (tensor == NULL || !tensor->is_input || tensor->elements != in->elements ||
+        !bf_ref_set_input(ref, tensor, in->q + image * in->elements)) {
+      bf_error_file(diags, s->binary, NULL, "the network has no input like %s: it is another network", name);
+      return false;
+    }
+  }
+  return true;
+}
+
+static bool every_output_known(const struct bf_graph *graph, const struct ap_session *session,
+                               const struct settings *s, struct bf_diags *diags) {
+  const struct ap_program *p = session->program;
+  for (uint32_t i = 0; i < p->noutputs; i++) {
+    bool known = false;
+    for (uint32_t l = 0; l < p->nlayers; l++) {
+      known = known || (p->layers[l].output == p->outputs[i] && reference_tensor(graph, p, &p->layers[l]) != NULL);
+    }
+    if (!known) {
+      bf_error_file(diags, s->binary, NULL, "the network has no output %s: it is another network",
+                    p->tensors[p->outputs[i]].name);
+      return false;
+    }
+  }
+  return true;
+}
+
+bool check_reference(const struct settings *s, const struct ap_session *session, char **summary,
+                     struct bf_diags *diags) {
+  char *path = network_path(s, diags);
+  struct bf_graph *graph = path != NULL ? bf_load_network(path, NULL, diags) : NULL;
+  bool good = graph != NULL && every_output_known(graph, session, s, diags);
+  uint64_t compared = 0;
+  for (uint64_t image = 0; good && image < session->images; image++) {
+    struct bf_ref_run *ref = bf_ref_new(graph);
+    good = set_inputs(s, session, ref, image, diags) && bf_ref_run(ref, diags) &&
+           compare_image(s, session, ref, image, &compared, diags);
+    bf_ref_free(ref);
+  }
+  if (good) {
+    *summary = bf_format("check: all %llu values of %llu image%s equal the reference evaluator's", (unsigned long long)compared,
+                         (unsigned long long)session->images, session->images == 1 ? "" : "s");
+  }
+  bf_graph_free(graph);
+  free(path);
+  return good;
+}

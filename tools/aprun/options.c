@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line of aprun.
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/aprun/aprun.h"
+
+enum option_id {
+  OPTION_NONE = 256,
+#define BF_OPTION(id, ...) OPTION_##id,
+#include "tools/aprun/options.def"
+};
+static const struct option_row { const char *name; int letter; const char *argument, *help; } rows[] = {
+#define BF_OPTION(id, name, letter, argument, help) {name, letter, argument, help},
+#include "tools/aprun/options.def"
+};
+#define NROWS ((int)BF_COUNT(rows))
+
+static int usage(const char *fmt, const char *what) {
+  fprintf(stderr, "aprun: ");
+  fprintf(stderr, fmt, what);
+  fprintf(stderr, "\nTry 'aprun --help'.\n");
+  return 2;
+}
+
+static void help(void) {
+  puts("Usage: aprun [OPTION]... NET.apbin\n\nRuns a compiled network on the simulated associative processor.\n");
+  for (int i = 0; i < NROWS; i++) {
+    char left[80], letter[8] = "    ";
+    const char *argument = rows[i].argument;
+    bool optional = argument != NULL && strcmp(argument, "[NETWORK]") == 0;
+    if (rows[i].letter) {
+      snprintf(letter, sizeof letter, "-%c, ", rows[i].letter);
+    }
+    snprintf(left, sizeof left, "%s--%s%s%s%s", letter, rows[i].name, optional ? "[=" : argument ? "=" : "",
+             optional ? "NETWORK" : argument ? argument : "", optional ? "]" : "");
+    printf("  %-34s %s\n", left, rows[i].help);
+  }
+  puts("\nExit status: 0 done, 1 the input is wrong, 2 wrong usage.");
+}
+
+// NAME=FILE if a '=' comes before any '/'.
+static struct named_file named_file(const char *argument) {
+  size_t name = strcspn(argument, "=/");
+  if (argument[name] != '=') {
+    return (struct named_file){NULL, argument};
+  }
+  return (struct named_file){bf_strndup(argument, name), argument + name + 1};
+}
+
+static bool whole_number(const char *text, uint64_t *out) {
+  char *end;
+  errno = 0;
+  *out = strtoull(text, &end, 10);
+  return text[0] >= '0' && text[0] <= '9' && *end == 0 && errno == 0;
+}
+
+static int choose(const char *text, const char *first, const char *second) {
+  return strcmp(text, first) == 0 ? 0 : strcmp(text, second) == 0 ? 1 : -1;
+}
+
+// Options with a value to be looked at.
+static int take_value(struct settings *s, int id, const char *arg) {
+  uint64_t number;
+  char *end;
+  int pick;
+  switch (id) {
+    case OPTION_RANDOM:
+      s->random = true;
+      return whole_number(arg, &s->seed) ? -1 : usage("--random-input wants a number, not '%s'", arg);
+    case OPTION_ENGINE:
+      pick = choose(arg, "interp", "jit");
+      return pick == 0 ? -1 : usage(pick == 1 ? "engine '%s' is not built yet" : "unknown engine '%s'", arg);
+    case OPTION_COUNT:
+      pick = choose(arg, "exact", "static");
+      s->static_count = pick == 1;
+      return pick >= 0 ? -1 : usage("--count wants exact or static, not '%s'", arg);
+    case OPTION_THREADS:
+      return whole_number(arg, &number) && number >= 1 && number <= 4096 ? -1 : usage("--threads wants 1 or more, not '%s'", arg);
+    case OPTION_VDD:
+      s->vdd = strtod(arg, &end);
+      return *arg && !*end && s->vdd >= 1e-3 && s->vdd <= 100 ? -1 : usage("--vdd wants volts, not '%s'", arg);
+    default:
+      s->report = choose(arg, "text", "json");
+      return s->report >= 0 ? -1 : usage("--report wants text or json, not '%s'", arg);
+  }
+}
+
+static int take(struct settings *s, int id, const char *arg) {
+  switch (id) {
+    case OPTION_INPUT: BF_PUSH(s->inputs, s->ninputs, s->inputs_capacity) = named_file(arg); return -1;
+    case OPTION_OUTPUT: BF_PUSH(s->outputs, s->noutputs, s->outputs_capacity) = named_file(arg); return -1;
+    case OPTION_PROFILE: s->profile = arg; return -1;
+    case OPTION_TARGET: s->target = arg; return -1;
+    case OPTION_TECH: s->tech = arg; return -1;
+    case OPTION_DUMP: s->dump_layers = arg; return -1;
+    case OPTION_CHECK: s->check = true, s->network = arg; return -1;
+    case OPTION_TOP: s->top = true; return -1;
+    case OPTION_LABELS: s->labels = arg; return -1;
+    case OPTION_CLASSES: s->classes = arg; return -1;
+    case OPTION_REPORT_FILE: s->report_file = arg; return -1;
+    case OPTION_PROGRESS: s->progress = true; return -1;
+    case OPTION_HELP: help(); return 0;
+    case OPTION_VERSION: puts("aprun " BF_VERSION); return 0;
+    case OPTION_TRACE:
+    case OPTION_SCHEDULE: return usage("option --%s is not available yet", rows[id - OPTION_NONE - 1].name);
+    default: return take_value(s, id, arg);
+  }
+}
+
+int options_parse(struct settings *s, int argc, char **argv) {
+  struct option longs[NROWS + 1];
+  char letters[2 * NROWS + 2];
+  size_t n = 0;
+  letters[n++] = ':';
+  for (int i = 0; i < NROWS; i++) {
+    bool optional = rows[i].argument != NULL && strcmp(rows[i].argument, "[NETWORK]") == 0;
+    int argument = rows[i].argument == NULL ? no_argument : optional ? optional_argument : required_argument;
+    longs[i] = (struct option){rows[i].name, argument, NULL, OPTION_NONE + 1 + i};
+    if (rows[i].letter) {
+      letters[n++] = (char)rows[i].letter;
+      if (argument == required_argument) {
+        letters[n++] = ':';
+      }
+    }
+  }
+  letters[n] = 0;
+  longs[NROWS] = (struct option){0};
+  opterr = 0;
+  for (int c; (c = getopt_long(argc, argv, letters, longs, NULL)) != -1;) {
+    if (c == ':') {
+      return usage("option '%s' wants a value", argv[optind - 1]);
+    }
+    if (c == '?') {
+      return usage("unknown option '%s'", argv[optind - 1]);
+    }
+    for (int i = 0; i < NROWS && c < OPTION_NONE; i++) {
+      c = rows[i].letter == c ? OPTION_NONE + 1 + i : c;
+    }
+    int status = take(s, c, optarg);
+    if (status >= 0) {
+      return status;
+    }
+  }
+  if (optind >= argc) {
+    return usage("no binary%s given", "");
+  }
+  if (optind + 1 < argc) {
+    return usage("more than one binary: '%s'", argv[optind + 1]);
+  }
+  s->binary = argv[optind];
+  return -1;
+}
+
+void options_free(struct settings *s) {
+  for (size_t i = 0; i < s->ninputs; i++) {
+    free(s->inputs[i].name);
+  }
+  for (size_t i = 0; i < s->noutputs; i++) {
+    free(s->outputs[i].name);
+  }
+  free(s->inputs);
+  free(s->outputs);
+}
