@@ -15,12 +15,12 @@
 struct bf_fb {
   const uint8_t *data;  // not owned
   size_t length;
-  const char *error;    // NULL, or what is wrong (static text)
-  uint64_t error_at;    // byte offset of it
+  const char *error;  // NULL, or what is wrong (static text)
+  uint64_t error_at;  // byte offset of it
 };
 
 struct bf_fb_table {
-  uint64_t at;          // 0: absent
+  uint64_t at;  // 0: absent
   uint64_t vtable;
   uint32_t vtable_size, table_size;
 };
@@ -28,26 +28,23 @@ struct bf_fb_table {
 // A vector of `count` elements, the first at data (not aligned). data == NULL: absent.
 struct bf_fb_vector {
   const uint8_t *data;
-  uint64_t at;          // byte offset of data
+  uint64_t at;  // byte offset of data
   uint32_t count;
 };
 
 enum bf_fb_kind { BF_FB_U8, BF_FB_I8, BF_FB_I32, BF_FB_U32, BF_FB_I64, BF_FB_U64, BF_FB_KINDS };
 
 // Starts reading `data`, whose four-byte file identifier must be `identifier`. False: see error.
-bool bf_fb_open(struct bf_fb *fb, const void *data, size_t length, const char *identifier,
-                struct bf_fb_table *root);
+bool bf_fb_open(struct bf_fb *fb, const void *data, size_t length, const char *identifier, struct bf_fb_table *root);
 // Notes a damage found by the caller; keeps the first.
 void bf_fb_fail(struct bf_fb *fb, uint64_t at, const char *error);
 
 // Field `slot` (counted from 0 in the order of the schema; a union takes two) of a table.
-int64_t bf_fb_int(const struct bf_fb *fb, const struct bf_fb_table *table, unsigned slot,
-                  enum bf_fb_kind kind, int64_t otherwise);
-float bf_fb_float(const struct bf_fb *fb, const struct bf_fb_table *table, unsigned slot,
-                  float otherwise);
+int64_t bf_fb_int(const struct bf_fb *fb, const struct bf_fb_table *table, unsigned slot, enum bf_fb_kind kind,
+                  int64_t otherwise);
+float bf_fb_float(const struct bf_fb *fb, const struct bf_fb_table *table, unsigned slot, float otherwise);
 struct bf_fb_table bf_fb_table(struct bf_fb *fb, const struct bf_fb_table *table, unsigned slot);
-struct bf_fb_vector bf_fb_vector(struct bf_fb *fb, const struct bf_fb_table *table,
-                                 unsigned slot, size_t element_size);
+struct bf_fb_vector bf_fb_vector(struct bf_fb *fb, const struct bf_fb_table *table, unsigned slot, size_t element_size);
 struct bf_fb_vector bf_fb_string(struct bf_fb *fb, const struct bf_fb_table *table, unsigned slot);
 // Element `i` (< count) of a vector of tables.
 struct bf_fb_table bf_fb_vector_table(struct bf_fb *fb, const struct bf_fb_vector *vector, uint32_t i);

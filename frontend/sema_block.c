@@ -36,8 +36,10 @@ void sema_collect_blocks(struct sema *s) {
   s->block_list = bf_arena_alloc(&s->arena, count, sizeof *s->block_list);
   for (const struct ast_block *block = s->file->blocks; block; block = block->next, i++) {
     size_t before = s->diags->errors;
-    if (!bf_names_add(&s->blocks, block->name->text, (uint32_t)i))
+    if (!bf_names_add(&s->blocks, block->name->text, (uint32_t)i)) {
       sema_error(s, block->name->loc, NULL, "block `%s` is defined twice", block->name->text);
+      s->block_list[bf_names_find(&s->blocks, block->name->text)] = NULL;
+    }
     check_block(s, block);
     if (s->diags->errors == before) s->block_list[i] = block;  // else its calls stay quiet
   }

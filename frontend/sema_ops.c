@@ -73,16 +73,13 @@ static bool need_rank(struct layer *layer, unsigned operand, unsigned rank, cons
 
 // --- conv2d, dense ---
 
-static struct bf_quant output_quant(const struct layer *layer) { return layer->quant; }
-
 // in_scale * weight_scale / out_scale for each output channel that has a scale of its own.
 static bool weighted_requant(struct layer *layer) {
   const struct bf_tensor *x = layer->node.inputs[0], *w = layer->node.inputs[1];
-  struct bf_quant out = output_quant(layer);
   uint32_t count = w->quant.count > 1 ? w->quant.count : 1;
   double *real = bf_arena_alloc(&layer->s->arena, count, sizeof *real);
   float *single = bf_arena_alloc(&layer->s->arena, count, sizeof *single);
-  float sx = bf_quant_scale(&x->quant, 0), sy = bf_quant_scale(&out, 0);
+  float sx = bf_quant_scale(&x->quant, 0), sy = bf_quant_scale(&layer->quant, 0);
   for (uint32_t i = 0; i < count; i++) {
     float sw = bf_quant_scale(&w->quant, i), product = sx * sw;
     // TensorFlow Lite multiplies in float32 where a dense layer has one weight scale, in double elsewhere.

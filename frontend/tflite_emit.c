@@ -21,9 +21,12 @@ void bf_tfl_problem(struct bf_tfl_lower *lower, uint32_t op, const char *hint, c
   char *message = bf_vformat(format, args);
   va_end(args);
   BF_PUSH(lower->problems, lower->nproblems, lower->problems_capacity) = (struct bf_tfl_problem){
-    .format = format, .code = code, .hint = hint, .count = 1,
-    .message = bf_arena_format(&lower->arena, "operator %u %s: %s", op,
-                               bf_tfl_op_label(&lower->arena, lower->model, op), message),
+      .format = format,
+      .code = code,
+      .hint = hint,
+      .count = 1,
+      .message = bf_arena_format(&lower->arena, "operator %u %s: %s", op,
+                                 bf_tfl_op_label(&lower->arena, lower->model, op), message),
   };
   free(message);
 }
@@ -31,13 +34,11 @@ void bf_tfl_problem(struct bf_tfl_lower *lower, uint32_t op, const char *hint, c
 const char *bf_tfl_op_label(struct bf_arena *arena, const struct bf_tfl_model *model, uint32_t op) {
   const struct bf_tfl_op *o = &model->ops[op];
   const char *name = bf_tfl_op_info(o->code).name;
-  if (!name)
-    name = bf_arena_format(arena, "of code %lld", (long long)o->code);
+  if (!name) name = bf_arena_format(arena, "of code %lld", (long long)o->code);
   else if (o->code == BF_TFL_OP_CUSTOM)
     name = bf_arena_format(arena, "CUSTOM \"%s\"", bf_tfl_printable(arena, o->custom_code));
   const char *output = "";
-  if (o->outputs.count)
-    output = bf_tfl_printable(arena, model->tensors[bf_fb_vector_i32(&o->outputs, 0)].name);
+  if (o->outputs.count) output = bf_tfl_printable(arena, model->tensors[bf_fb_vector_i32(&o->outputs, 0)].name);
   return bf_arena_format(arena, "%s (output \"%s\")", name, output);
 }
 
@@ -62,17 +63,15 @@ static const char *name_of(struct bf_tfl_lower *lower, const struct bf_tfl_tenso
 }
 
 // The whole shape, positive and within limits. False: a problem was noted.
-static bool check_shape(struct bf_tfl_lower *lower, uint32_t op, const struct bf_tfl_tensor *tensor,
-                        uint64_t *shape, uint64_t *elements) {
+static bool check_shape(struct bf_tfl_lower *lower, uint32_t op, const struct bf_tfl_tensor *tensor, uint64_t *shape,
+                        uint64_t *elements) {
   const char *name = name_of(lower, tensor);
   if (tensor->dynamic) {
-    bf_tfl_problem(lower, op, "convert the model with a fixed input shape",
-                   "tensor \"%s\" has a dynamic shape", name);
+    bf_tfl_problem(lower, op, "convert the model with a fixed input shape", "tensor \"%s\" has a dynamic shape", name);
     return false;
   }
   if (tensor->sparse) {
-    bf_tfl_problem(lower, op, "convert the model without sparsity encoding",
-                   "tensor \"%s\" is stored sparsely", name);
+    bf_tfl_problem(lower, op, "convert the model without sparsity encoding", "tensor \"%s\" is stored sparsely", name);
     return false;
   }
   if (tensor->rank < 1 || tensor->rank > 4) {
@@ -102,8 +101,7 @@ static bool check_scales(struct bf_tfl_lower *lower, uint32_t op, const struct b
   }
   for (uint32_t i = 0; i < tensor->scale.count; i++) {
     float scale = bf_fb_vector_f32(&tensor->scale, i);
-    if (isfinite(scale) && scale > 0)
-      continue;
+    if (isfinite(scale) && scale > 0) continue;
     bf_tfl_problem(lower, op, NULL, "scale %u of tensor \"%s\" is %g", i, name_of(lower, tensor), scale);
     return false;
   }
@@ -111,8 +109,7 @@ static bool check_scales(struct bf_tfl_lower *lower, uint32_t op, const struct b
 }
 
 // The one zero point of a tensor, which its type must hold.
-static bool check_zero(struct bf_tfl_lower *lower, uint32_t op, const struct bf_tfl_tensor *tensor,
-                       int64_t *zero) {
+static bool check_zero(struct bf_tfl_lower *lower, uint32_t op, const struct bf_tfl_tensor *tensor, int64_t *zero) {
   const struct bf_fb_vector *list = &tensor->zero_point;
   *zero = list->count ? bf_fb_vector_i64(list, 0) : 0;
   for (uint32_t i = 1; i < list->count; i++)
@@ -123,10 +120,9 @@ static bool check_zero(struct bf_tfl_lower *lower, uint32_t op, const struct bf_
     }
   unsigned bits = bf_tfl_type_info(tensor->type)->bits;
   int64_t lo = tensor->type == BF_TFL_UINT8 ? 0 : -((int64_t)1 << (bits - 1));
-  if (*zero >= lo && *zero < lo + ((int64_t)1 << bits))
-    return true;
-  bf_tfl_problem(lower, op, NULL, "zero point %lld of tensor \"%s\" is outside its type",
-                 (long long)*zero, name_of(lower, tensor));
+  if (*zero >= lo && *zero < lo + ((int64_t)1 << bits)) return true;
+  bf_tfl_problem(lower, op, NULL, "zero point %lld of tensor \"%s\" is outside its type", (long long)*zero,
+                 name_of(lower, tensor));
   return false;
 }
 
@@ -139,8 +135,11 @@ bool bf_tfl_view(struct bf_tfl_lower *lower, uint32_t op, int32_t index, struct 
                    "tensor \"%s\" is of type %s", name_of(lower, tensor), type ? type->name : "unknown");
     return false;
   }
-  *out = (struct bf_tfl_value){.index = (uint32_t)index, .text = lower->value[index], .type = tensor->type,
-                               .type_text = type->text, .file_rank = tensor->rank};
+  *out = (struct bf_tfl_value){.index = (uint32_t)index,
+                               .text = lower->value[index],
+                               .type = tensor->type,
+                               .type_text = type->text,
+                               .file_rank = tensor->rank};
   if (!check_shape(lower, op, tensor, shape, &out->elements) || !check_scales(lower, op, tensor) ||
       !check_zero(lower, op, tensor, &out->zero))
     return false;
@@ -205,8 +204,8 @@ static void put(struct bf_array *array, uint64_t i, int64_t v) {
 
 // Adds a constant to the archive. `rows` > 1: the file has [rows][columns], the archive gets
 // [columns][rows].
-static bool add_array(struct bf_tfl_lower *lower, uint32_t op, const struct bf_tfl_tensor *tensor,
-                      const char *name, unsigned rank, const uint64_t *shape, uint64_t rows) {
+static bool add_array(struct bf_tfl_lower *lower, uint32_t op, const struct bf_tfl_tensor *tensor, const char *name,
+                      unsigned rank, const uint64_t *shape, uint64_t rows) {
   struct bf_array array = {.dtype = dtype_of(tensor->type), .rank = rank, .elements = 1};
   const struct bf_tfl_type_info *type = bf_tfl_type_info(tensor->type);
   const struct bf_tfl_buffer *buffer = &lower->model->buffers[tensor->buffer];
@@ -216,8 +215,8 @@ static bool add_array(struct bf_tfl_lower *lower, uint32_t op, const struct bf_t
   }
   uint64_t bytes = (array.elements * type->bits + 7) / 8;
   if (buffer->length != bytes) {
-    bf_tfl_problem(lower, op, NULL, "tensor \"%s\" needs %llu bytes, its buffer has %llu",
-                   name_of(lower, tensor), (unsigned long long)bytes, (unsigned long long)buffer->length);
+    bf_tfl_problem(lower, op, NULL, "tensor \"%s\" needs %llu bytes, its buffer has %llu", name_of(lower, tensor),
+                   (unsigned long long)bytes, (unsigned long long)buffer->length);
     return false;
   }
   if (bytes > lower->budget) {
@@ -234,11 +233,10 @@ static bool add_array(struct bf_tfl_lower *lower, uint32_t op, const struct bf_t
 }
 
 static void add_scales(struct bf_tfl_lower *lower, const struct bf_tfl_tensor *tensor, const char *name) {
-  struct bf_array array = {.dtype = BF_DTYPE_F32, .rank = 1, .shape = {tensor->scale.count},
-                           .elements = tensor->scale.count};
+  struct bf_array array = {
+      .dtype = BF_DTYPE_F32, .rank = 1, .shape = {tensor->scale.count}, .elements = tensor->scale.count};
   float *data = bf_alloc(array.elements, sizeof *data);
-  for (uint32_t i = 0; i < tensor->scale.count; i++)
-    data[i] = bf_tfl_scale(tensor, i);
+  for (uint32_t i = 0; i < tensor->scale.count; i++) data[i] = bf_tfl_scale(tensor, i);
   array.data = data;
   bf_archive_add(&lower->weights, name, array);
 }
@@ -248,12 +246,11 @@ static bool is_constant(const struct bf_tfl_lower *lower, const struct bf_tfl_te
 }
 
 // Prints the declaration of a constant and adds it to the archive.
-static bool declare(struct bf_tfl_lower *lower, uint32_t op, const struct bf_tfl_tensor *tensor,
-                    const char *name, unsigned rank, const uint64_t *shape, uint64_t rows) {
+static bool declare(struct bf_tfl_lower *lower, uint32_t op, const struct bf_tfl_tensor *tensor, const char *name,
+                    unsigned rank, const uint64_t *shape, uint64_t rows) {
   struct bf_buf *out = &lower->constants;
   char text[40];
-  if (!add_array(lower, op, tensor, name, rank, shape, rows))
-    return false;
+  if (!add_array(lower, op, tensor, name, rank, shape, rows)) return false;
   bf_buf_printf(out, "  const %s: %s[%s]", name, bf_tfl_type_info(tensor->type)->text,
                 bf_tfl_shape_text(&lower->arena, rank, shape));
   if (tensor->type == BF_TFL_INT32 || tensor->type == BF_TFL_INT64) {
@@ -278,17 +275,12 @@ bool bf_tfl_operand(struct bf_tfl_lower *lower, uint32_t op, uint32_t i, struct 
   }
   int32_t index = bf_fb_vector_i32(&lower->model->ops[op].inputs, i);
   const struct bf_tfl_tensor *tensor = &lower->model->tensors[index];
-  if (!bf_tfl_view(lower, op, index, out))
-    return false;
-  if (!out->text && is_constant(lower, tensor)) {
-    const char *name = bf_tfl_tensor_name(lower, tensor->name, "constant");
-    if (!declare(lower, op, tensor, name, out->rank, out->shape, 1))
-      return false;
-    lower->value[index] = out->text = name;
-  }
-  if (!out->text)
-    bf_tfl_problem(lower, op, NULL, "tensor \"%s\" is used before anything computes it",
-                   name_of(lower, tensor));
+  if (!bf_tfl_view(lower, op, index, out)) return false;
+  if (!out->text && is_constant(lower, tensor))
+    bf_tfl_problem(lower, op, "constants work as weights and biases; fold this one into the layer before",
+                   "tensor \"%s\" is a constant where a computed one is needed", name_of(lower, tensor));
+  else if (!out->text)
+    bf_tfl_problem(lower, op, NULL, "tensor \"%s\" is used before anything computes it", name_of(lower, tensor));
   return out->text != NULL;
 }
 
@@ -313,8 +305,8 @@ static const struct bf_tfl_tensor *constant_operand(struct bf_tfl_lower *lower, 
   *index = bf_fb_vector_i32(&lower->model->ops[op].inputs, i);
   const struct bf_tfl_tensor *tensor = &lower->model->tensors[*index];
   if (!is_constant(lower, tensor)) {
-    bf_tfl_problem(lower, op, "constant weights work", "operand %u, tensor \"%s\", has no data in the file",
-                   i, name_of(lower, tensor));
+    bf_tfl_problem(lower, op, "constant weights work", "operand %u, tensor \"%s\", has no data in the file", i,
+                   name_of(lower, tensor));
     return NULL;
   }
   if (dtype_of(tensor->type) == no_dtype) {
@@ -332,34 +324,31 @@ static const struct bf_tfl_tensor *constant_operand(struct bf_tfl_lower *lower, 
 // Some converters leave a quantized_dimension that the shape does not have; the scales are per output
 // channel all the same, and the reference kernels take them so.
 static void check_dimension(struct bf_tfl_lower *lower, const struct bf_tfl_tensor *tensor, unsigned axis) {
-  if (tensor->scale.count <= 1 || tensor->quantized_dimension == (int32_t)axis)
-    return;
-  if (!lower->odd_dimensions++)
-    lower->odd_dimension = name_of(lower, tensor);
+  if (tensor->scale.count <= 1 || tensor->quantized_dimension == (int32_t)axis) return;
+  if (!lower->odd_dimensions++) lower->odd_dimension = name_of(lower, tensor);
 }
 
-bool bf_tfl_declare_weights(struct bf_tfl_lower *lower, uint32_t op, uint32_t i, unsigned rank,
-                            unsigned axis, struct bf_tfl_weights *out) {
+bool bf_tfl_declare_weights(struct bf_tfl_lower *lower, uint32_t op, uint32_t i, unsigned rank, unsigned axis,
+                            struct bf_tfl_weights *out) {
   int32_t index;
   const struct bf_tfl_tensor *tensor = constant_operand(lower, op, i, out->shape, &index);
-  if (!tensor)
-    return false;
+  if (!tensor) return false;
   if (tensor->rank != rank || (axis == 3 && out->shape[0] != 1)) {
     bf_tfl_problem(lower, op, NULL, "weights \"%s\" of shape [%s]", name_of(lower, tensor),
                    bf_tfl_shape_text(&lower->arena, tensor->rank, out->shape));
     return false;
   }
   if (tensor->type == BF_TFL_INT32 || tensor->type == BF_TFL_INT64) {
-    bf_tfl_problem(lower, op, "weights of 4, 8 and 16 bits work", "weights \"%s\" of type %s",
-                   name_of(lower, tensor), bf_tfl_type_info(tensor->type)->name);
+    bf_tfl_problem(lower, op, "weights of 4, 8 and 16 bits work", "weights \"%s\" of type %s", name_of(lower, tensor),
+                   bf_tfl_type_info(tensor->type)->name);
     return false;
   }
   out->tensor = tensor;
   out->channels = (uint32_t)out->shape[axis];
   out->per_channel = tensor->scale.count > 1;
   if (tensor->scale.count != 1 && tensor->scale.count != out->channels) {
-    bf_tfl_problem(lower, op, NULL, "weights \"%s\" have %u scales for %u channels",
-                   name_of(lower, tensor), tensor->scale.count, out->channels);
+    bf_tfl_problem(lower, op, NULL, "weights \"%s\" have %u scales for %u channels", name_of(lower, tensor),
+                   tensor->scale.count, out->channels);
     return false;
   }
   check_dimension(lower, tensor, axis);
@@ -367,8 +356,7 @@ bool bf_tfl_declare_weights(struct bf_tfl_lower *lower, uint32_t op, uint32_t i,
     const char *name = bf_tfl_unique(lower, bf_arena_format(&lower->arena, "%s_w", lower->layer[op]));
     const uint64_t turned[4] = {out->shape[3], out->shape[1], out->shape[2], 1};
     bool turn = axis == 3;
-    if (!declare(lower, op, tensor, name, rank, turn ? turned : out->shape,
-                 turn ? out->shape[1] * out->shape[2] : 1))
+    if (!declare(lower, op, tensor, name, rank, turn ? turned : out->shape, turn ? out->shape[1] * out->shape[2] : 1))
       return false;
     lower->constant[index] = name;
     lower->turned[index] = turn;
@@ -381,13 +369,11 @@ bool bf_tfl_declare_weights(struct bf_tfl_lower *lower, uint32_t op, uint32_t i,
   return true;
 }
 
-bool bf_tfl_declare_bias(struct bf_tfl_lower *lower, uint32_t op, uint32_t i, uint32_t channels,
-                         const char **text) {
+bool bf_tfl_declare_bias(struct bf_tfl_lower *lower, uint32_t op, uint32_t i, uint32_t channels, const char **text) {
   uint64_t shape[4];
   int32_t index;
   const struct bf_tfl_tensor *tensor = constant_operand(lower, op, i, shape, &index);
-  if (!tensor)
-    return false;
+  if (!tensor) return false;
   if ((tensor->type != BF_TFL_INT32 && tensor->type != BF_TFL_INT64) || tensor->rank != 1 || shape[0] != channels) {
     bf_tfl_problem(lower, op, NULL, "bias \"%s\" of type %s and shape [%s] for %u channels", name_of(lower, tensor),
                    bf_tfl_type_info(tensor->type)->name, bf_tfl_shape_text(&lower->arena, tensor->rank, shape),
@@ -397,8 +383,7 @@ bool bf_tfl_declare_bias(struct bf_tfl_lower *lower, uint32_t op, uint32_t i, ui
   check_dimension(lower, tensor, 0);
   if (!lower->constant[index]) {
     const char *name = bf_tfl_unique(lower, bf_arena_format(&lower->arena, "%s_b", lower->layer[op]));
-    if (!declare(lower, op, tensor, name, 1, shape, 1))
-      return false;
+    if (!declare(lower, op, tensor, name, 1, shape, 1)) return false;
     lower->constant[index] = name;
   }
   *text = lower->constant[index];
@@ -409,17 +394,14 @@ bool bf_tfl_constant_ints(struct bf_tfl_lower *lower, uint32_t op, uint32_t i, u
   uint64_t shape[4], elements = 1;
   int32_t index;
   const struct bf_tfl_tensor *tensor = constant_operand(lower, op, i, shape, &index);
-  if (!tensor)
-    return false;
-  for (uint32_t k = 0; k < tensor->rank; k++)
-    elements *= shape[k];
+  if (!tensor) return false;
+  for (uint32_t k = 0; k < tensor->rank; k++) elements *= shape[k];
   const struct bf_tfl_buffer *buffer = &lower->model->buffers[tensor->buffer];
   if ((tensor->type != BF_TFL_INT32 && tensor->type != BF_TFL_INT64) || elements != count ||
       buffer->length != count * bf_tfl_type_info(tensor->type)->bits / 8) {
     bf_tfl_problem(lower, op, NULL, "operand %u is not a list of %llu integers", i, (unsigned long long)count);
     return false;
   }
-  for (uint64_t k = 0; k < count; k++)
-    out[k] = element(buffer->data, tensor->type, k);
+  for (uint64_t k = 0; k < count; k++) out[k] = element(buffer->data, tensor->type, k);
   return true;
 }

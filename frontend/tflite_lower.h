@@ -9,7 +9,10 @@
 
 // Names given out so far, each with the number its next duplicate gets.
 struct bf_tfl_names {
-  struct bf_tfl_name { char *text; unsigned next; } *slots;
+  struct bf_tfl_name {
+    char *text;
+    unsigned next;
+  } * slots;
   size_t count, size;  // size: a power of two, or 0
 };
 
@@ -28,15 +31,15 @@ struct bf_tfl_lower {
   struct bf_diags *diags;
   struct bf_arena arena;
   struct bf_tfl_names names;
-  bool *live;               // per operator: reaches an output
-  const char **layer;       // per operator: name of its layer (live ones)
-  const char **value;       // per tensor: name of its value in the text, or NULL
-  const char **constant;    // per tensor: name of the constant already declared, or NULL
-  bool *turned;             // per tensor: declared transposed
+  bool *live;             // per operator: reaches an output
+  const char **layer;     // per operator: name of its layer (live ones)
+  const char **value;     // per tensor: name of its value in the text, or NULL
+  const char **constant;  // per tensor: name of the constant already declared, or NULL
+  bool *turned;           // per tensor: declared transposed
   struct bf_buf constants, layers;
   struct bf_archive weights;
-  bool float_products;      // a multiplier is given as a number
-  uint64_t budget;          // bytes of constants that may still be added
+  bool float_products;  // a multiplier is given as a number
+  uint64_t budget;      // bytes of constants that may still be added
   struct bf_tfl_problem *problems;
   size_t nproblems, problems_capacity;
   const char *odd_dimension;  // name of the first tensor whose quantized_dimension is wrong
@@ -46,11 +49,11 @@ struct bf_tfl_lower {
 // An activation tensor, checked: integer, whole static shape with batch 1, quantized per tensor.
 // The shape is as the text gives it: without the batch dimension, except that of three dimensions.
 struct bf_tfl_value {
-  uint32_t index;             // of the tensor
-  const char *text;           // name in the .bfn text, or NULL if not defined yet
+  uint32_t index;    // of the tensor
+  const char *text;  // name in the .bfn text, or NULL if not defined yet
   int64_t type;
   const char *type_text;
-  unsigned rank, file_rank;   // in the text and in the file
+  unsigned rank, file_rank;  // in the text and in the file
   uint64_t shape[BF_TFL_MAX_RANK], elements;
   float scale;
   int64_t zero;
@@ -68,14 +71,13 @@ const char *bf_tfl_printable(struct bf_arena *arena, struct bf_fb_vector name);
 
 // tflite_emit.c
 // Notes an obstacle at operator `op`; it fails the import.
-void bf_tfl_problem(struct bf_tfl_lower *lower, uint32_t op, const char *hint, const char *format, ...)
-    BF_PRINTF(4, 5);
+void bf_tfl_problem(struct bf_tfl_lower *lower, uint32_t op, const char *hint, const char *format, ...) BF_PRINTF(4, 5);
 // "ADD (output \"…\")", for messages.
 const char *bf_tfl_op_label(struct bf_arena *arena, const struct bf_tfl_model *model, uint32_t op);
 const char *bf_tfl_shape_text(struct bf_arena *arena, unsigned rank, const uint64_t *shape);
 // Operand or result `index` (in the model's tensors) as an activation. False: a problem was noted.
 bool bf_tfl_view(struct bf_tfl_lower *lower, uint32_t op, int32_t index, struct bf_tfl_value *out);
-// As bf_tfl_view for operand `i`, which must be defined; a constant is declared if need be.
+// As bf_tfl_view for operand `i`, which must be an input or the result of an operator before.
 bool bf_tfl_operand(struct bf_tfl_lower *lower, uint32_t op, uint32_t i, struct bf_tfl_value *out);
 // The only result.
 bool bf_tfl_result(struct bf_tfl_lower *lower, uint32_t op, struct bf_tfl_value *out);
@@ -85,18 +87,17 @@ bool bf_tfl_absent(const struct bf_tfl_lower *lower, uint32_t op, uint32_t i);
 // Weights of a convolution or dense layer.
 struct bf_tfl_weights {
   const char *text;
-  uint64_t shape[4];          // as in the file
-  uint32_t channels;          // outputs
+  uint64_t shape[4];  // as in the file
+  uint32_t channels;  // outputs
   const struct bf_tfl_tensor *tensor;
   bool per_channel;
 };
 // Declares operand `i` as weights of rank `rank` whose outputs are along `axis`; with axis 3 they are
 // transposed to [channels, ky, kx, 1].
-bool bf_tfl_declare_weights(struct bf_tfl_lower *lower, uint32_t op, uint32_t i, unsigned rank,
-                            unsigned axis, struct bf_tfl_weights *out);
+bool bf_tfl_declare_weights(struct bf_tfl_lower *lower, uint32_t op, uint32_t i, unsigned rank, unsigned axis,
+                            struct bf_tfl_weights *out);
 // Declares operand `i` as bias of `channels` elements.
-bool bf_tfl_declare_bias(struct bf_tfl_lower *lower, uint32_t op, uint32_t i, uint32_t channels,
-                         const char **text);
+bool bf_tfl_declare_bias(struct bf_tfl_lower *lower, uint32_t op, uint32_t i, uint32_t channels, const char **text);
 // Reads operand `i`, a constant list of `count` INT32 or INT64.
 bool bf_tfl_constant_ints(struct bf_tfl_lower *lower, uint32_t op, uint32_t i, uint64_t count, int64_t *out);
 float bf_tfl_scale(const struct bf_tfl_tensor *tensor, uint32_t i);

@@ -41,9 +41,9 @@ struct bf_tfl_tensor {
   uint64_t at;               // byte offset of its table
   struct bf_fb_vector name;  // bytes, any content
   int64_t type;
-  uint32_t rank;             // may exceed BF_TFL_MAX_RANK; then shape holds the first ones
+  uint32_t rank;  // may exceed BF_TFL_MAX_RANK; then shape holds the first ones
   int32_t shape[BF_TFL_MAX_RANK];
-  bool dynamic;              // the shape signature has an unknown dimension besides the first
+  bool dynamic;  // the shape signature has an unknown dimension besides the first
   bool sparse, variable, custom_quantization;
   uint32_t buffer;
   struct bf_fb_vector scale, zero_point;  // float, int64
@@ -57,22 +57,22 @@ struct bf_tfl_buffer {
 
 // Union of all options that are read; a member that the operator's table lacks is 0.
 struct bf_tfl_options {
-  int32_t padding, stride_w, stride_h, dilation_w, dilation_h, filter_w, filter_h, multiplier,
-      activation, axis, keep_num_dims, keep_dims, weights_format;
+  int32_t padding, stride_w, stride_h, dilation_w, dilation_h, filter_w, filter_h, multiplier, activation, axis,
+      keep_num_dims, keep_dims, weights_format;
   float beta;
 };
 
 struct bf_tfl_op {
-  uint64_t at;               // byte offset of its table
+  uint64_t at;  // byte offset of its table
   int64_t code, version;
   struct bf_fb_vector custom_code;
   struct bf_fb_vector inputs, outputs;  // int32 tensor indices; inputs: -1 for none
-  int64_t options_type;      // code in the union; 0: no options
+  int64_t options_type;                 // code in the union; 0: no options
   struct bf_tfl_options options;
 };
 
 struct bf_tfl_op_info {
-  const char *name;          // NULL: unknown code
+  const char *name;  // NULL: unknown code
   bool supported;
   enum bf_tfl_options_code options;
   const char *advice;
@@ -81,8 +81,8 @@ struct bf_tfl_op_info {
 struct bf_tfl_op_info bf_tfl_op_info(int64_t code);
 
 struct bf_tfl_model {
-  struct bf_arena arena;     // owns the arrays
-  const uint8_t *file;       // the bytes it was read from; not owned
+  struct bf_arena arena;  // owns the arrays
+  const uint8_t *file;    // the bytes it was read from; not owned
   size_t file_length;
   int64_t version;
   struct bf_fb_vector description, name;  // name: of the subgraph
@@ -90,14 +90,13 @@ struct bf_tfl_model {
   struct bf_tfl_buffer *buffers;
   struct bf_tfl_tensor *tensors;
   struct bf_tfl_op *ops;
-  struct bf_fb_vector inputs, outputs;    // int32 tensor indices
+  struct bf_fb_vector inputs, outputs;  // int32 tensor indices
 };
 
 // Reads the first subgraph. All indices of the result are in range: buffers of tensors, operands
 // and results of operators, inputs and outputs. False: one error was added. Free with
 // bf_tfl_model_free either way.
-bool bf_tfl_read(const void *data, size_t length, const char *file, struct bf_tfl_model *model,
-                 struct bf_diags *diags);
+bool bf_tfl_read(const void *data, size_t length, const char *file, struct bf_tfl_model *model, struct bf_diags *diags);
 void bf_tfl_model_free(struct bf_tfl_model *model);
 
 #endif

@@ -14,10 +14,14 @@
 
 // Last components that name an operation rather than a layer.
 static const char *const operations[] = {
-  "Relu", "Relu6", "relu", "relu6", "BiasAdd", "Conv2D", "Conv2D_Fold", "Conv2D_bias", "depthwise_Fold",
-  "add_fold", "MatMul", "FusedBatchNormV", "FusedBatchNorm", "batch_norm", "BatchNorm", "BatchNorm_Fold",
-  "bias", "ReadVariableOp", "resource", "AvgPool", "MaxPool", "Reshape", "Softmax", "softmax", "Const",
-  "read", "weights", "kernel", "Identity", "Mean", "Pad", "concat",
+    "Relu",           "Relu6",          "relu",        "relu6",
+    "BiasAdd",        "Conv2D",         "Conv2D_Fold", "Conv2D_bias",
+    "depthwise_Fold", "add_fold",       "MatMul",      "FusedBatchNormV",
+    "FusedBatchNorm", "batch_norm",     "BatchNorm",   "BatchNorm_Fold",
+    "bias",           "ReadVariableOp", "resource",    "AvgPool",
+    "MaxPool",        "Reshape",        "Softmax",     "softmax",
+    "Const",          "read",           "weights",     "kernel",
+    "Identity",       "Mean",           "Pad",         "concat",
 };
 // Names of layers that are only fused into the one sought.
 static const char *const secondary[] = {"activation", "batch_normalization", "batch_norm", "BatchNorm", "re_lu", "bn"};
@@ -70,8 +74,8 @@ static struct span layer_path(struct span path) {
     if (!parent.length) return path;
     struct span layer = split_last(parent, &above);
     // model/add/add, and depthwise_conv2d/depthwise, but not expanded_conv/expand.
-    bool repeated = word.length && span_begins(layer, word) &&
-                    (layer.length == word.length || layer.text[word.length] == '_');
+    bool repeated =
+        word.length && span_begins(layer, word) && (layer.length == word.length || layer.text[word.length] == '_');
     if (!repeated && !in_list(last, operations, BF_COUNT(operations)) &&
         !in_list(word, operations, BF_COUNT(operations)))
       return path;
@@ -87,7 +91,10 @@ static bool is_secondary(struct span path) {
 // The layer that most of the fused names belong to; the last of equals.
 static struct span best_path(struct bf_fb_vector name) {
   struct span all = {(const char *)name.data, name.count < LONGEST_SOURCE ? name.count : LONGEST_SOURCE};
-  struct { struct span path; unsigned score; } found[16];
+  struct {
+    struct span path;
+    unsigned score;
+  } found[16];
   size_t count = 0;
   for (size_t begin = 0; begin < all.length && count < BF_COUNT(found);) {
     size_t end = begin;
@@ -219,9 +226,7 @@ static const char *default_name(struct bf_tfl_lower *lower, int64_t code) {
 }
 
 // A set of the short names in use, to find out which occur twice.
-static bool is_repeated(const struct bf_tfl_names *seen, const char *name) {
-  return name_slot(seen, name)->next > 1;
-}
+static bool is_repeated(const struct bf_tfl_names *seen, const char *name) { return name_slot(seen, name)->next > 1; }
 
 void bf_tfl_name_layers(struct bf_tfl_lower *lower) {
   const struct bf_tfl_model *model = lower->model;

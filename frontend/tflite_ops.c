@@ -11,8 +11,18 @@
 #define LARGEST_OPTION 65535  // stride, dilation, window side
 
 enum lowering {
-  LOWER_none, LOWER_add, LOWER_pool, LOWER_concat, LOWER_conv, LOWER_depthwise, LOWER_dense, LOWER_relu,
-  LOWER_reshape, LOWER_softmax, LOWER_pad, LOWER_quantize
+  LOWER_none,
+  LOWER_add,
+  LOWER_pool,
+  LOWER_concat,
+  LOWER_conv,
+  LOWER_depthwise,
+  LOWER_dense,
+  LOWER_relu,
+  LOWER_reshape,
+  LOWER_softmax,
+  LOWER_pad,
+  LOWER_quantize
 };
 
 static const struct op_row {
@@ -21,8 +31,7 @@ static const struct op_row {
   enum bf_tfl_options_code options;
   const char *advice;
 } op_rows[] = {
-#define BF_TFL_OP(code, name, lower, options, advice) \
-  [code] = {#name, LOWER_##lower, BF_TFL_OPTIONS_##options, advice},
+#define BF_TFL_OP(code, name, lower, options, advice) [code] = {#name, LOWER_##lower, BF_TFL_OPTIONS_##options, advice},
 #include "frontend/tflite_schema.def"
 };
 
@@ -95,11 +104,12 @@ struct window {
   int64_t kernel[2], stride[2], dilation[2];  // y, x
 };
 
-static bool check_window(struct bf_tfl_lower *lower, uint32_t op, const struct window *w,
-                         const struct bf_tfl_value *in, const struct bf_tfl_value *out) {
+static bool check_window(struct bf_tfl_lower *lower, uint32_t op, const struct window *w, const struct bf_tfl_value *in,
+                         const struct bf_tfl_value *out) {
   int32_t padding = options_of(lower, op)->padding;
   if (in->file_rank != 4 || out->file_rank != 4) {
-    bf_tfl_problem(lower, op, "reshape to [1, height, width, channels]", "operand or result is no image of 4 dimensions");
+    bf_tfl_problem(lower, op, "reshape to [1, height, width, channels]",
+                   "operand or result is no image of 4 dimensions");
     return false;
   }
   if (padding != BF_TFL_SAME && padding != BF_TFL_VALID) {
@@ -154,14 +164,14 @@ static bool requantize_clause(struct bf_tfl_lower *lower, uint32_t op, const str
   bf_quantize_multiplier((double)product / (double)out->scale, &float_mult, &float_shift);
   if (float_mult == mult && float_shift == shift) return true;
   lower->float_products = true;
-  *clause = bf_arena_format(&lower->arena, " requantize tflite(mult %lld, shift %d)", (long long)float_mult,
-                            float_shift);
+  *clause =
+      bf_arena_format(&lower->arena, " requantize tflite(mult %lld, shift %d)", (long long)float_mult, float_shift);
   return true;
 }
 
 // Operands "x, w" or "x, w, b" of a convolution or dense layer.
-static bool weighted_operands(struct bf_tfl_lower *lower, uint32_t op, const char *x,
-                              const struct bf_tfl_weights *w, const char **operands) {
+static bool weighted_operands(struct bf_tfl_lower *lower, uint32_t op, const char *x, const struct bf_tfl_weights *w,
+                              const char **operands) {
   const char *bias;
   *operands = bf_arena_format(&lower->arena, "%s, %s", x, w->text);
   if (bf_tfl_absent(lower, op, 2)) return true;
@@ -202,19 +212,14 @@ static void lower_convolution(struct bf_tfl_lower *lower, uint32_t op, bool dept
   if (activation(lower, op)) end(lower, &out, clause);
 }
 
-static void lower_conv(struct bf_tfl_lower *lower, uint32_t op) {
-  lower_convolution(lower, op, false);
-}
+static void lower_conv(struct bf_tfl_lower *lower, uint32_t op) { lower_convolution(lower, op, false); }
 
-static void lower_depthwise(struct bf_tfl_lower *lower, uint32_t op) {
-  lower_convolution(lower, op, true);
-}
+static void lower_depthwise(struct bf_tfl_lower *lower, uint32_t op) { lower_convolution(lower, op, true); }
 
 // A reshape that is no operator of the model; gives its name.
 static const char *extra_reshape(struct bf_tfl_lower *lower, const char *name, const char *from, unsigned rank,
                                  const uint64_t *shape) {
-  if (rank == 1)
-    bf_buf_printf(&lower->layers, "  %s = flatten(%s);\n", name, from);
+  if (rank == 1) bf_buf_printf(&lower->layers, "  %s = flatten(%s);\n", name, from);
   else
     bf_buf_printf(&lower->layers, "  %s = reshape(%s, shape [%s]);\n", name, from,
                   bf_tfl_shape_text(&lower->arena, rank, shape));
@@ -243,8 +248,7 @@ static void lower_dense(struct bf_tfl_lower *lower, uint32_t op) {
     x = bf_tfl_unique(lower, bf_arena_format(&lower->arena, "%s_in", layer));
     extra_reshape(lower, x, in.text, 1, NULL);
   }
-  if (!weighted_operands(lower, op, x, &w, &operands) ||
-      !requantize_clause(lower, op, &in, &w, &out, false, &clause))
+  if (!weighted_operands(lower, op, x, &w, &operands) || !requantize_clause(lower, op, &in, &w, &out, false, &clause))
     return;
   const char *dense = out.rank > 1 ? bf_tfl_unique(lower, bf_arena_format(&lower->arena, "%s_out", layer)) : layer;
   bf_buf_printf(&lower->layers, "  %s = dense(%s", dense, operands);
@@ -262,7 +266,8 @@ static void lower_add(struct bf_tfl_lower *lower, uint32_t op) {
   if (!bf_tfl_operand(lower, op, 0, &a) || !bf_tfl_operand(lower, op, 1, &b) || !bf_tfl_result(lower, op, &out)) return;
   if (!same_shape(&a, &b) || !same_shape(&a, &out)) {
     bf_tfl_problem(lower, op, "operands of equal shapes work", "operands of shapes [%s] and [%s]",
-                   bf_tfl_shape_text(&lower->arena, a.rank, a.shape), bf_tfl_shape_text(&lower->arena, b.rank, b.shape));
+                   bf_tfl_shape_text(&lower->arena, a.rank, a.shape),
+                   bf_tfl_shape_text(&lower->arena, b.rank, b.shape));
     return;
   }
   if (a.type != b.type || a.type != out.type) {
@@ -276,10 +281,11 @@ static void lower_add(struct bf_tfl_lower *lower, uint32_t op) {
 static void lower_pool(struct bf_tfl_lower *lower, uint32_t op) {
   const struct bf_tfl_options *o = options_of(lower, op);
   bool average = lower->model->ops[op].code == BF_TFL_OP_AVERAGE_POOL_2D;
-  struct window window = {.kernel = {o->filter_h, o->filter_w}, .stride = {o->stride_h, o->stride_w}, .dilation = {1, 1}};
+  struct window window = {
+      .kernel = {o->filter_h, o->filter_w}, .stride = {o->stride_h, o->stride_w}, .dilation = {1, 1}};
   struct bf_tfl_value in, out;
-  if (!bf_tfl_operand(lower, op, 0, &in) || !bf_tfl_result(lower, op, &out) ||
-      !require_same(lower, op, &in, &out) || !check_window(lower, op, &window, &in, &out))
+  if (!bf_tfl_operand(lower, op, 0, &in) || !bf_tfl_result(lower, op, &out) || !require_same(lower, op, &in, &out) ||
+      !check_window(lower, op, &window, &in, &out))
     return;
   if (in.shape[2] != out.shape[2]) {
     bf_tfl_problem(lower, op, NULL, "operand and result have different numbers of channels");
@@ -316,8 +322,10 @@ static void lower_reshape(struct bf_tfl_lower *lower, uint32_t op) {
     return;
   }
   if (out.rank == 1) begin(lower, op, "flatten", in.text);
-  else begin(lower, op, "reshape", bf_arena_format(&lower->arena, "%s, shape [%s]", in.text,
-                                                   bf_tfl_shape_text(&lower->arena, out.rank, out.shape)));
+  else
+    begin(lower, op, "reshape",
+          bf_arena_format(&lower->arena, "%s, shape [%s]", in.text,
+                          bf_tfl_shape_text(&lower->arena, out.rank, out.shape)));
   end_same(lower, &out);
 }
 
@@ -331,7 +339,8 @@ static void lower_softmax(struct bf_tfl_lower *lower, uint32_t op) {
     return;
   }
   if (in.type != BF_TFL_INT8 || out.type != BF_TFL_INT8 || out.scale != 0x1p-8f || out.zero != -128) {
-    bf_tfl_problem(lower, op, "an operand of type INT8 and a result INT8, scale 1/256, zero point -128 work; "
+    bf_tfl_problem(lower, op,
+                   "an operand of type INT8 and a result INT8, scale 1/256, zero point -128 work; "
                    "the model can also end before it",
                    "operand of type %s, result of type %s, scale %g, zero point %lld", bf_tfl_type_info(in.type)->name,
                    bf_tfl_type_info(out.type)->name, out.scale, (long long)out.zero);
@@ -356,7 +365,8 @@ static void lower_pad(struct bf_tfl_lower *lower, uint32_t op) {
            in.shape[i] + (uint64_t)p[0] + (uint64_t)p[1] == out.shape[i];
   }
   if (!good) {
-    bf_tfl_problem(lower, op, "padding of height, width and channels works", "paddings that do not fit operand and result");
+    bf_tfl_problem(lower, op, "padding of height, width and channels works",
+                   "paddings that do not fit operand and result");
     return;
   }
   begin(lower, op, "pad", in.text);
@@ -387,8 +397,8 @@ static void lower_concat(struct bf_tfl_lower *lower, uint32_t op) {
       in.shape[axis] = out.shape[axis];
     }
     if (axis >= 0 && axis < in.rank && same_shape(&in, &out)) continue;
-    bf_tfl_problem(lower, op, "joining along height, width or channels works", "operands that do not join along axis %d",
-                   options_of(lower, op)->axis);
+    bf_tfl_problem(lower, op, "joining along height, width or channels works",
+                   "operands that do not join along axis %d", options_of(lower, op)->axis);
     good = false;
   }
   if (good && sum != out.shape[axis]) {
@@ -425,10 +435,10 @@ static void lower_none(struct bf_tfl_lower *lower, uint32_t op) {
 
 void bf_tfl_lower_op(struct bf_tfl_lower *lower, uint32_t op) {
   static void (*const functions[])(struct bf_tfl_lower *, uint32_t) = {
-    [LOWER_none] = lower_none, [LOWER_add] = lower_add, [LOWER_pool] = lower_pool, [LOWER_concat] = lower_concat,
-    [LOWER_conv] = lower_conv, [LOWER_depthwise] = lower_depthwise, [LOWER_dense] = lower_dense,
-    [LOWER_relu] = lower_relu, [LOWER_reshape] = lower_reshape, [LOWER_softmax] = lower_softmax,
-    [LOWER_pad] = lower_pad, [LOWER_quantize] = lower_quantize,
+      [LOWER_none] = lower_none,       [LOWER_add] = lower_add,   [LOWER_pool] = lower_pool,
+      [LOWER_concat] = lower_concat,   [LOWER_conv] = lower_conv, [LOWER_depthwise] = lower_depthwise,
+      [LOWER_dense] = lower_dense,     [LOWER_relu] = lower_relu, [LOWER_reshape] = lower_reshape,
+      [LOWER_softmax] = lower_softmax, [LOWER_pad] = lower_pad,   [LOWER_quantize] = lower_quantize,
   };
   const struct op_row *row = op_row(lower->model->ops[op].code);
   int64_t options = lower->model->ops[op].options_type;

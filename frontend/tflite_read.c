@@ -26,10 +26,17 @@ const struct bf_tfl_act_info *bf_tfl_act_info(int64_t activation) {
 enum { MODEL_VERSION, MODEL_OPERATOR_CODES, MODEL_SUBGRAPHS, MODEL_DESCRIPTION, MODEL_BUFFERS };
 enum { CODE_DEPRECATED, CODE_CUSTOM, CODE_VERSION, CODE_BUILTIN };
 enum { GRAPH_TENSORS, GRAPH_INPUTS, GRAPH_OUTPUTS, GRAPH_OPERATORS, GRAPH_NAME };
-enum { TENSOR_SHAPE, TENSOR_TYPE, TENSOR_BUFFER, TENSOR_NAME, TENSOR_QUANTIZATION, TENSOR_VARIABLE,
-       TENSOR_SPARSITY, TENSOR_SIGNATURE };
-enum { QUANT_MIN, QUANT_MAX, QUANT_SCALE, QUANT_ZERO_POINT, QUANT_DETAILS_TYPE, QUANT_DETAILS,
-       QUANT_DIMENSION };
+enum {
+  TENSOR_SHAPE,
+  TENSOR_TYPE,
+  TENSOR_BUFFER,
+  TENSOR_NAME,
+  TENSOR_QUANTIZATION,
+  TENSOR_VARIABLE,
+  TENSOR_SPARSITY,
+  TENSOR_SIGNATURE
+};
+enum { QUANT_MIN, QUANT_MAX, QUANT_SCALE, QUANT_ZERO_POINT, QUANT_DETAILS_TYPE, QUANT_DETAILS, QUANT_DIMENSION };
 enum { OP_CODE, OP_INPUTS, OP_OUTPUTS, OP_OPTIONS_TYPE, OP_OPTIONS };
 enum { BUFFER_DATA, BUFFER_OFFSET, BUFFER_SIZE };
 enum { SOFTMAX_BETA };
@@ -40,8 +47,7 @@ struct code {
 };
 
 static uint32_t bounded(struct bf_fb *fb, const struct bf_fb_vector *vector) {
-  if (vector->count <= BF_TFL_MAX_ITEMS)
-    return vector->count;
+  if (vector->count <= BF_TFL_MAX_ITEMS) return vector->count;
   bf_fb_fail(fb, vector->at, "a list of more than 65536 items");
   return 0;
 }
@@ -58,17 +64,13 @@ static void read_buffers(struct bf_fb *fb, const struct bf_fb_table *root, struc
     // Large models keep the data behind the FlatBuffer; offsets 0 and 1 mean that they don't.
     uint64_t offset = (uint64_t)bf_fb_int(fb, &table, BUFFER_OFFSET, BF_FB_U64, 0);
     uint64_t size = (uint64_t)bf_fb_int(fb, &table, BUFFER_SIZE, BF_FB_U64, 0);
-    if (offset <= 1)
-      continue;
-    if (offset > fb->length || size > fb->length - offset)
-      bf_fb_fail(fb, table.at, "a buffer outside the file");
-    else
-      *buffer = (struct bf_tfl_buffer){size ? fb->data + offset : NULL, size};
+    if (offset <= 1) continue;
+    if (offset > fb->length || size > fb->length - offset) bf_fb_fail(fb, table.at, "a buffer outside the file");
+    else *buffer = (struct bf_tfl_buffer){size ? fb->data + offset : NULL, size};
   }
 }
 
-static void read_quantization(struct bf_fb *fb, const struct bf_fb_table *table,
-                              struct bf_tfl_tensor *tensor) {
+static void read_quantization(struct bf_fb *fb, const struct bf_fb_table *table, struct bf_tfl_tensor *tensor) {
   struct bf_fb_table quant = bf_fb_table(fb, table, TENSOR_QUANTIZATION);
   tensor->scale = bf_fb_vector(fb, &quant, QUANT_SCALE, 4);
   tensor->zero_point = bf_fb_vector(fb, &quant, QUANT_ZERO_POINT, 8);
@@ -76,25 +78,22 @@ static void read_quantization(struct bf_fb *fb, const struct bf_fb_table *table,
   tensor->quantized_dimension = (int32_t)bf_fb_int(fb, &quant, QUANT_DIMENSION, BF_FB_I32, 0);
 }
 
-static void read_tensor(struct bf_fb *fb, const struct bf_fb_table *table,
-                        const struct bf_tfl_model *model, struct bf_tfl_tensor *tensor) {
+static void read_tensor(struct bf_fb *fb, const struct bf_fb_table *table, const struct bf_tfl_model *model,
+                        struct bf_tfl_tensor *tensor) {
   tensor->at = table->at;
   tensor->name = bf_fb_string(fb, table, TENSOR_NAME);
   tensor->type = bf_fb_int(fb, table, TENSOR_TYPE, BF_FB_I8, 0);
   struct bf_fb_vector shape = bf_fb_vector(fb, table, TENSOR_SHAPE, 4);
   tensor->rank = shape.count;
-  for (uint32_t i = 0; i < shape.count && i < BF_TFL_MAX_RANK; i++)
-    tensor->shape[i] = bf_fb_vector_i32(&shape, i);
+  for (uint32_t i = 0; i < shape.count && i < BF_TFL_MAX_RANK; i++) tensor->shape[i] = bf_fb_vector_i32(&shape, i);
   struct bf_fb_vector signature = bf_fb_vector(fb, table, TENSOR_SIGNATURE, 4);
   for (uint32_t i = 1; i < signature.count && i < BF_TFL_MAX_RANK; i++)
     tensor->dynamic |= bf_fb_vector_i32(&signature, i) < 0;
   tensor->variable = bf_fb_int(fb, table, TENSOR_VARIABLE, BF_FB_U8, 0) != 0;
   tensor->sparse = bf_fb_table(fb, table, TENSOR_SPARSITY).at != 0;
   int64_t buffer = bf_fb_int(fb, table, TENSOR_BUFFER, BF_FB_U32, 0);
-  if (buffer != 0 && buffer >= model->nbuffers)
-    bf_fb_fail(fb, table->at, "a tensor whose buffer does not exist");
-  else
-    tensor->buffer = (uint32_t)buffer;
+  if (buffer != 0 && buffer >= model->nbuffers) bf_fb_fail(fb, table->at, "a tensor whose buffer does not exist");
+  else tensor->buffer = (uint32_t)buffer;
   read_quantization(fb, table, tensor);
 }
 
@@ -108,8 +107,8 @@ static void read_tensors(struct bf_fb *fb, const struct bf_fb_table *graph, stru
   }
 }
 
-static struct code *read_codes(struct bf_fb *fb, const struct bf_fb_table *root,
-                               struct bf_tfl_model *model, uint32_t *count) {
+static struct code *read_codes(struct bf_fb *fb, const struct bf_fb_table *root, struct bf_tfl_model *model,
+                               uint32_t *count) {
   struct bf_fb_vector list = bf_fb_vector(fb, root, MODEL_OPERATOR_CODES, 4);
   *count = bounded(fb, &list);
   struct code *codes = bf_arena_alloc(&model->arena, *count + 1, sizeof *codes);
@@ -129,20 +128,17 @@ static void read_options(struct bf_fb *fb, const struct bf_fb_table *table, stru
   struct bf_tfl_options *o = &op->options;
   op->options_type = bf_fb_int(fb, table, OP_OPTIONS_TYPE, BF_FB_U8, 0);
   struct bf_fb_table options = {0};
-  if (op->options_type)
-    options = bf_fb_table(fb, table, OP_OPTIONS);
+  if (op->options_type) options = bf_fb_table(fb, table, OP_OPTIONS);
 #define BF_TFL_FIELD(type, slot, kind, member, otherwise, name) \
-  if (op->options_type == BF_TFL_OPTIONS_##type) \
+  if (op->options_type == BF_TFL_OPTIONS_##type)                \
     o->member = (int32_t)bf_fb_int(fb, &options, slot, BF_FB_##kind, otherwise);
 #include "frontend/tflite_schema.def"
-  if (op->options_type == BF_TFL_OPTIONS_Softmax)
-    o->beta = bf_fb_float(fb, &options, SOFTMAX_BETA, 0);
+  if (op->options_type == BF_TFL_OPTIONS_Softmax) o->beta = bf_fb_float(fb, &options, SOFTMAX_BETA, 0);
 }
 
 // A list of tensor indices, each in range; -1 too if `optional`.
-static struct bf_fb_vector read_indices(struct bf_fb *fb, const struct bf_fb_table *table,
-                                        unsigned slot, const struct bf_tfl_model *model,
-                                        bool optional) {
+static struct bf_fb_vector read_indices(struct bf_fb *fb, const struct bf_fb_table *table, unsigned slot,
+                                        const struct bf_tfl_model *model, bool optional) {
   struct bf_fb_vector list = bf_fb_vector(fb, table, slot, 4);
   bounded(fb, &list);
   for (uint32_t i = 0; i < list.count && !fb->error; i++) {
@@ -153,8 +149,8 @@ static struct bf_fb_vector read_indices(struct bf_fb *fb, const struct bf_fb_tab
   return list;
 }
 
-static void read_ops(struct bf_fb *fb, const struct bf_fb_table *graph, const struct code *codes,
-                     uint32_t ncodes, struct bf_tfl_model *model) {
+static void read_ops(struct bf_fb *fb, const struct bf_fb_table *graph, const struct code *codes, uint32_t ncodes,
+                     struct bf_tfl_model *model) {
   struct bf_fb_vector list = bf_fb_vector(fb, graph, GRAPH_OPERATORS, 4);
   model->nops = bounded(fb, &list);
   model->ops = bf_arena_alloc(&model->arena, model->nops + 1, sizeof *model->ops);
@@ -176,8 +172,7 @@ static void read_ops(struct bf_fb *fb, const struct bf_fb_table *graph, const st
     // Each operand takes four bytes of the file, unless many operators share one list: without
     // this limit a small file could ask for 2^32 of them.
     operands += (uint64_t)op->inputs.count + op->outputs.count;
-    if (operands > fb->length)
-      bf_fb_fail(fb, table.at, "more operands than the file can hold");
+    if (operands > fb->length) bf_fb_fail(fb, table.at, "more operands than the file can hold");
     read_options(fb, &table, op);
   }
 }
@@ -190,8 +185,7 @@ static void read_model(struct bf_fb *fb, const struct bf_fb_table *root, struct 
   struct code *codes = read_codes(fb, root, model, &ncodes);
   struct bf_fb_vector subgraphs = bf_fb_vector(fb, root, MODEL_SUBGRAPHS, 4);
   model->nsubgraphs = subgraphs.count;
-  if (!fb->error && subgraphs.count == 0)
-    bf_fb_fail(fb, root->at, "a model without a subgraph");
+  if (!fb->error && subgraphs.count == 0) bf_fb_fail(fb, root->at, "a model without a subgraph");
   struct bf_fb_table graph = bf_fb_vector_table(fb, &subgraphs, 0);
   model->name = bf_fb_string(fb, &graph, GRAPH_NAME);
   read_tensors(fb, &graph, model);
@@ -209,22 +203,18 @@ bool bf_tfl_read(const void *data, size_t length, const char *file, struct bf_tf
     bf_error_file(diags, file, NULL, "the file is larger than 2 GiB");
     return false;
   }
-  if (bf_fb_open(&fb, data, length, "TFL3", &root))
-    read_model(&fb, &root, model);
+  if (bf_fb_open(&fb, data, length, "TFL3", &root)) read_model(&fb, &root, model);
   if (fb.error) {
-    bf_error_file(diags, file, NULL, "not a sound TensorFlow Lite model: %s, at byte %llu of %zu",
-                  fb.error, (unsigned long long)fb.error_at, length);
+    bf_error_file(diags, file, NULL, "not a sound TensorFlow Lite model: %s, at byte %llu of %zu", fb.error,
+                  (unsigned long long)fb.error_at, length);
     return false;
   }
   if (model->version != 3) {
     bf_error_file(diags, file, "convert the model with a current TensorFlow",
-                  "TensorFlow Lite schema version %lld; only version 3 is supported",
-                  (long long)model->version);
+                  "TensorFlow Lite schema version %lld; only version 3 is supported", (long long)model->version);
     return false;
   }
   return true;
 }
 
-void bf_tfl_model_free(struct bf_tfl_model *model) {
-  bf_arena_free(&model->arena);
-}
+void bf_tfl_model_free(struct bf_tfl_model *model) { bf_arena_free(&model->arena); }

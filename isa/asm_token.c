@@ -155,8 +155,9 @@ void ap_parse_end_of_line(struct ap_parser *p) {
     expected(p, "the end of the line");
   while (p->token.kind != AP_TOKEN_NEWLINE && p->token.kind != AP_TOKEN_END)
     ap_parse_next(p);
-  if (p->token.kind == AP_TOKEN_NEWLINE)
-    ap_parse_next(p);
+  if (p->token.kind == AP_TOKEN_END)
+    return;  // a bad last line says enough: what its end leaves open is no second error
+  ap_parse_next(p);
   p->line_bad = false;
 }
 

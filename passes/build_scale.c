@@ -194,8 +194,8 @@ void bf_build_requant_store(struct bf_lower *l, struct bf_val v, const struct bf
   }
   if (high.needed)
     high.flag = above < 0 ? bf_build_const(l, 1, 0, "gt") : bf_build_gtk(l, &y, (uint64_t)above, "gt");
-  bool fits = y.offset + bits <= 64;
-  if (!fits || l->region->fields[y.field].width < y.offset + bits || shift != 0) y = bf_build_widen(l, y, "out");
+  // Columns above a field that was loaded hold nothing yet; a copy clears them.
+  if (l->region->fields[y.field].width < y.offset + bits) y = bf_build_widen(l, y, "out");
   struct bf_slice out = bf_val_low(l, &y, bits);
   uint64_t mask = bits >= 64 ? UINT64_MAX : ((uint64_t)1 << bits) - 1;
   if ((uint64_t)shift & mask)

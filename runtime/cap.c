@@ -54,14 +54,26 @@ void ap_cap_begin(struct ap_cap *cap, uint64_t rows, uint64_t searched) {
 
 uint64_t *ap_cap_column(const struct ap_cap *cap, uint32_t column) { return cap->cells + column * cap->words; }
 
-static bool literal_value(const struct ap_lit *lit, uint64_t imm) {
-  switch (lit->value) {
-    case AP_LIT_0: return false;
-    case AP_LIT_1: return true;
-    case AP_LIT_K: return imm >> lit->kbit & 1;
-    default: return !(imm >> lit->kbit & 1);
-  }
+// ~0 if the literal stands for a 1. The low bit of the value is the constant, or says that the bit of the immediate is
+// complemented; the next bit says that the immediate takes part.
+static uint64_t literal_value(const struct ap_lit *lit, uint64_t imm) {
+  uint64_t bit = (lit->value & 1u) ^ (lit->value >> 1 & 1u & imm >> lit->kbit);
+  return -bit;
 }
+_Static_assert(AP_LIT_0 == 0 && AP_LIT_1 == 1 && AP_LIT_K == 2 && AP_LIT_NOT_K == 3, "literal_value computes with these");
+
+// First column of each operand slot.
+struct operand_bases {
+  uint64_t *slot[AP_SLOT_COUNT];
+};
+static struct operand_bases find_bases(const struct ap_cap *cap, const struct ap_instr *instr) {
+  struct operand_bases bases = {{[AP_SLOT_FLAG] = cap->cells}};
+  for (unsigned i = 0; i < 3; i++) {
+    bases.slot[i] = ap_cap_column(cap, instr->f[i].col);
+  }
+  return bases;
+}
+_Static_assert(AP_SLOT_D == 0 && AP_SLOT_A == 1 && AP_SLOT_B == 2, "operand slots are numbered as the instruction's fields");
 
 static void compare(struct ap_cap *cap, struct ap_operand *lits, unsigned count, bool accumulate) {
   for (unsigned i = 0; i < count; i++) {
@@ -79,14 +91,13 @@ static void write_tagged(struct ap_cap *cap, const struct ap_operand *lits, unsi
   cap->events.changed_cells += cap->steps->write(cap->tag, lits, count, cap->words);
 }
 
-void ap_cap_step(struct ap_cap *cap, const struct ap_micro *micro, const struct ap_step *step,
-                 const struct ap_instr *instr) {
+static void run_step(struct ap_cap *cap, const struct ap_micro *micro, const struct ap_step *step,
+                     const struct operand_bases *bases, uint64_t imm) {
   struct ap_operand lits[AP_MAX_LITS];
   for (unsigned i = 0; i < step->nlits; i++) {
     const struct ap_lit *lit = &micro->lits[step->first + i];
-    uint32_t column = lit->slot == AP_SLOT_FLAG ? lit->bit : (uint32_t)instr->f[lit->slot].col + lit->bit;
-    lits[i].column = cap->cells + column * cap->words;
-    lits[i].flip = literal_value(lit, instr->imm) ? ~(uint64_t)0 : 0;
+    lits[i].column = bases->slot[lit->slot] + lit->bit * cap->words;
+    lits[i].flip = literal_value(lit, imm);
   }
   switch (step->kind) {
     case AP_STEP_COMPARE: compare(cap, lits, step->nlits, false); break;
@@ -100,8 +111,15 @@ void ap_cap_step(struct ap_cap *cap, const struct ap_micro *micro, const struct 
   }
 }
 
+void ap_cap_step(struct ap_cap *cap, const struct ap_micro *micro, const struct ap_step *step,
+                 const struct ap_instr *instr) {
+  struct operand_bases bases = find_bases(cap, instr);
+  run_step(cap, micro, step, &bases, instr->imm);
+}
+
 void ap_cap_run(struct ap_cap *cap, const struct ap_micro *micro, const struct ap_instr *instr) {
+  struct operand_bases bases = find_bases(cap, instr);
   for (uint32_t i = 0; i < micro->nsteps; i++) {
-    ap_cap_step(cap, micro, &micro->steps[i], instr);
+    run_step(cap, micro, &micro->steps[i], &bases, instr->imm);
   }
 }

@@ -84,7 +84,7 @@ static void test_nearest(void **state) {
 }
 
 static void test_files(void **state) {
-  char dir[] = "/tmp/bf_test_XXXXXX";
+  char dir[] = "bf_test_XXXXXX";
   assert_non_null(mkdtemp(dir));
   char *path = bf_format("%s/file", dir), *data;
   size_t length;

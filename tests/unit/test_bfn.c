@@ -563,7 +563,7 @@ static void test_no_archive(void **state) {
 }
 
 static void test_load(void **state) {
-  char dir[] = "/tmp/bf_test_XXXXXX";
+  char dir[] = "bf_test_XXXXXX";
   assert_non_null(mkdtemp(dir));
   char *bfn = bf_format("%s/net.bfn", dir), *npz = bf_format("%s/net.npz", dir), *other = bf_format("%s/o.npz", dir);
   const char *text = "bfn 1; network n { input x: s8[8, 8, 2]; const w: s8; y = conv2d(x, w) -> s8; output y; }", *why;
@@ -670,6 +670,59 @@ static void test_tables(void **state) {
   bf_graph_free(g);
 }
 
+// The examples of the manual compile, in silence and without an archive.
+static void test_manual(void **state) {
+  char *page, *messages;
+  size_t length, count = 0;
+  const char *why, *fence = "```bfn\n";
+  assert_true(bf_read_file(BF_SOURCE_DIR "/docs/language.md", &page, &length, &why));
+  for (char *at = page; (at = strstr(at, fence)); count++) {
+    at += strlen(fence);
+    char *end = strstr(at, "```");
+    assert_non_null(end);
+    char *text = bf_strndup(at, (size_t)(end - at));
+    struct bf_graph *g = compile_batch(text, 2, &messages);
+    if (!g || *messages) fail_msg("%s", messages);
+    bf_graph_free(g);
+    free(messages);
+    free(text);
+    at = end;
+  }
+  assert_true(count >= 3);
+  free(page);
+}
+
+// Whole-word search.
+static bool mentions(const char *text, const char *word) {
+  static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+  size_t length = strlen(word);
+  for (const char *at = text; (at = strstr(at, word)); at++)
+    if ((at == text || !strchr(letters, at[-1])) && (!at[length] || !strchr(letters, at[length]))) return true;
+  return false;
+}
+
+// What the language has, the manual and the editors know.
+static void test_documented(void **state) {
+  static const char *const files[] = {"docs/language.md", "editors/vscode/syntaxes/bfn.tmLanguage.json",
+                                      "editors/vim/syntax/bfn.vim"};
+  for (size_t f = 0; f < BF_COUNT(files); f++) {
+    char *path = bf_format("%s/%s", BF_SOURCE_DIR, files[f]), *page;
+    size_t length;
+    const char *why;
+    assert_true(bf_read_file(path, &page, &length, &why));
+    // Vim matches any callee.
+    for (size_t i = 0; f < 2 && bf_bfn_op_name(i); i++)
+      if (!mentions(page, bf_bfn_op_name(i))) fail_msg("%s in %s", bf_bfn_op_name(i), path);
+    for (size_t i = 0; bf_bfn_option_name(i); i++)
+      if (!mentions(page, bf_bfn_option_name(i))) fail_msg("%s in %s", bf_bfn_option_name(i), path);
+    for (int i = 0; i < BF_REQUANT_COUNT; i++)
+      if (!mentions(page, bf_requant_mode_name((enum bf_requant_mode)i)))
+        fail_msg("%s in %s", bf_requant_mode_name((enum bf_requant_mode)i), path);
+    free(page);
+    free(path);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_conv),         cmocka_unit_test(test_grouped),
@@ -682,6 +735,7 @@ int main(void) {
       cmocka_unit_test(test_no_archive),   cmocka_unit_test(test_load),
       cmocka_unit_test(test_truncated),    cmocka_unit_test(test_mutated),
       cmocka_unit_test(test_deep),         cmocka_unit_test(test_tables),
+      cmocka_unit_test(test_manual),       cmocka_unit_test(test_documented),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -124,7 +124,7 @@ struct folder {
 
 static int set_up(void **state) {
   struct folder *f = bf_alloc(1, sizeof *f);
-  strcpy(f->dir, "/tmp/bf_test_XXXXXX");
+  strcpy(f->dir, "bf_test_XXXXXX");
   if (!mkdtemp(f->dir)) return -1;
   f->path = bf_format("%s/a.npz", f->dir);
   *state = f;

@@ -11,14 +11,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "frontend/bfn.h"
 #include "frontend/tflite.h"
 #include "frontend/tflite_model.h"
 #include "support/data.h"
 
 static const char *const models[] = {
-  "mlperf_tiny/pretrainedResnet_quant", "mlperf_tiny/pretrainedResnet_quant_logits", "mlperf_tiny/kws_ref_model",
-  "mlperf_tiny/ad01_int8", "tflm/person_detect", "tflm/hello_world_int8", "imagenet/mobilenet_v1_0.25_128_quant",
-  "imagenet/mobilenet_v2_1.0_224_quant", "imagenet/tf2_mobilenet_v2_1.0_224_ptq",
+    "mlperf_tiny/pretrainedResnet_quant",
+    "mlperf_tiny/pretrainedResnet_quant_logits",
+    "mlperf_tiny/kws_ref_model",
+    "mlperf_tiny/ad01_int8",
+    "tflm/person_detect",
+    "tflm/hello_world_int8",
+    "imagenet/mobilenet_v1_0.25_128_quant",
+    "imagenet/mobilenet_v2_1.0_224_quant",
+    "imagenet/tf2_mobilenet_v2_1.0_224_ptq",
 };
 
 // The bytes of a file of the data folder, which the caller frees; skips the test without the folder.
@@ -73,14 +80,11 @@ static void put_op(struct bf_buf *out, const struct bf_tfl_model *model, uint32_
   bf_buf_printf(out, "op %u %s v%lld", index, bf_tfl_op_info(op->code).name, (long long)op->version);
   put_indices(out, "in", &op->inputs);
   put_indices(out, "out", &op->outputs);
-#define BF_TFL_FIELD(type, slot, kind, member, otherwise, label)                             \
-  if (op->options_type == BF_TFL_OPTIONS_##type) {                                         \
-    if (strcmp(label, "padding") == 0)                                                      \
-      bf_buf_printf(out, " padding %s", o->member == BF_TFL_SAME ? "SAME" : "VALID");        \
-    else if (strcmp(label, "act") == 0)                                                     \
-      bf_buf_printf(out, " act %s", bf_tfl_act_info(o->member)->name);                     \
-    else                                                                                   \
-      bf_buf_printf(out, " %s %d", label, o->member);                                       \
+#define BF_TFL_FIELD(type, slot, kind, member, otherwise, label)                                                       \
+  if (op->options_type == BF_TFL_OPTIONS_##type) {                                                                     \
+    if (strcmp(label, "padding") == 0) bf_buf_printf(out, " padding %s", o->member == BF_TFL_SAME ? "SAME" : "VALID"); \
+    else if (strcmp(label, "act") == 0) bf_buf_printf(out, " act %s", bf_tfl_act_info(o->member)->name);               \
+    else bf_buf_printf(out, " %s %d", label, o->member);                                                               \
   }
 #include "frontend/tflite_schema.def"
   if (op->options_type == BF_TFL_OPTIONS_Softmax) bf_buf_printf(out, " beta %g", o->beta);
@@ -236,6 +240,16 @@ static void import_damaged(const char *data, size_t length) {
   char *copy = malloc(length ? length : 1);
   memcpy(copy, data, length);
   struct import out = import(copy, length);
+  // What still imports must be text that the compiler reads: it may be refused, for instance because two
+  // shapes clash, but only with a diagnostic.
+  if (out.ok) {
+    struct bf_diags diags = {0};
+    const struct bf_source *source = bf_diags_add_source(&diags, "imported.bfn", out.text.data, out.text.length);
+    struct bf_graph *graph = bf_bfn_compile(source, &out.weights, NULL, &diags);
+    assert_true(graph || diags.errors);
+    if (graph) bf_graph_free(graph);
+    bf_diags_free(&diags);
+  }
   import_free(&out);
   free(copy);
 }
@@ -291,7 +305,7 @@ static size_t field_offset(const char *data, uint64_t table, unsigned slot) {
   return (size_t)table + p[entry] + 256u * p[entry + 1];
 }
 
-static struct import import_patched(const char *name, uint32_t op, uint32_t tensor, size_t *patched,
+static struct import import_patched(const char *name, uint32_t op, uint32_t tensor,
                                     void (*patch)(char *, const struct bf_tfl_model *, uint32_t, uint32_t)) {
   size_t length;
   char *data = read_data(&length, "tflite", name, ".tflite");
@@ -341,15 +355,15 @@ static void test_unsupported(void **state) {
     void (*patch)(char *, const struct bf_tfl_model *, uint32_t, uint32_t);
     const char *expected;
   } cases[] = {
-    {0, 0, patch_tanh, "operator 0 CONV_2D (output \"model/activation/Relu;"},
-    {0, 0, patch_tanh, "fused activation TANH"},
-    {0, 22, patch_type, "is of type FLOAT16"},
-    {14, 7, patch_no_buffer, "operator 14 FULLY_CONNECTED (output \"model/dense/MatMul;model/dense/BiasAdd\")"},
-    {14, 7, patch_no_buffer, "has no data"},
-    {0, 22, patch_huge_shape, "more than 2^31 elements"},
+      {0, 0, patch_tanh, "operator 0 CONV_2D (output \"model/activation/Relu;"},
+      {0, 0, patch_tanh, "fused activation TANH"},
+      {0, 22, patch_type, "is of type FLOAT16"},
+      {14, 7, patch_no_buffer, "operator 14 FULLY_CONNECTED (output \"model/dense/MatMul;model/dense/BiasAdd\")"},
+      {14, 7, patch_no_buffer, "has no data"},
+      {0, 22, patch_huge_shape, "more than 2^31 elements"},
   };
   for (size_t i = 0; i < BF_COUNT(cases); i++) {
-    struct import out = import_patched(models[0], cases[i].op, cases[i].tensor, NULL, cases[i].patch);
+    struct import out = import_patched(models[0], cases[i].op, cases[i].tensor, cases[i].patch);
     assert_false(out.ok);
     assert_contains(out.messages.data, cases[i].expected);
     import_free(&out);
@@ -358,9 +372,9 @@ static void test_unsupported(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_reader_equals_dumps), cmocka_unit_test(test_import_resnet8),
-    cmocka_unit_test(test_import_all),          cmocka_unit_test(test_truncated),
-    cmocka_unit_test(test_flipped_bytes),       cmocka_unit_test(test_unsupported),
+      cmocka_unit_test(test_reader_equals_dumps), cmocka_unit_test(test_import_resnet8),
+      cmocka_unit_test(test_import_all),          cmocka_unit_test(test_truncated),
+      cmocka_unit_test(test_flipped_bytes),       cmocka_unit_test(test_unsupported),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
