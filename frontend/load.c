@@ -19,6 +19,7 @@ struct request {
 
 static bool read_whole(const struct request *r, char **data, size_t *length) {
   const char *why;
+  *data = NULL;
   if (bf_read_file(r->path, data, length, &why)) return true;
   bf_error_file(r->diags, r->path, NULL, "cannot read: %s", why);
   return false;
@@ -51,10 +52,8 @@ static struct bf_graph *load_bfn(const struct request *r) {
   if (ok && r->text) bf_buf_append(r->text, data, length);
   if (ok && r->weights)
     ok = read_archive_beside(r, bf_diags_add_source(r->diags, r->path, data, length));
-  if (ok) {
-    free(data);
-    return graph;
-  }
+  free(data);
+  if (ok) return graph;
   bf_graph_free(graph);
   return NULL;
 }
