@@ -24,7 +24,7 @@ static void show(const struct bf_diags *diags) {
   bf_buf_free(&out);
 }
 
-struct setup { const char *machine; uint32_t rows, columns; enum bf_mapping mapping; enum bf_objective objective; unsigned opt; };
+struct setup { const char *machine; uint32_t rows, columns, caps; enum bf_mapping mapping; enum bf_objective objective; unsigned opt; };
 
 static struct bf_compile_options options_of(const struct setup *s, struct bf_diags *diags) {
   struct bf_compile_options o = {.opt_level = s->opt, .mapping = s->mapping, .objective = s->objective, .batch = 1,
@@ -33,6 +33,7 @@ static struct bf_compile_options options_of(const struct setup *s, struct bf_dia
   assert_true(ap_machine_load(s->machine, &o.machine, &source, diags));
   if (s->rows) o.machine.rows = s->rows;
   if (s->columns) o.machine.columns = s->columns;
+  if (s->caps) o.machine.caps_per_cluster = s->caps;
   assert_true(ap_technology_load("sram16", &o.tech, diags));
   return o;
 }
@@ -125,10 +126,11 @@ static void one_case(struct rng *rng, enum random_kind kind, const struct setup 
 }
 
 static const struct setup setups[] = {
-    {"bf-imna-lr", 0, 0, BF_MAPPING_AUTO, BF_OBJECTIVE_CYCLES, 2},
-    {"bf-imna-lr", 7, 0, BF_MAPPING_PIXEL, BF_OBJECTIVE_ENERGY, 0},
-    {"edge", 65, 0, BF_MAPPING_OUTPUT, BF_OBJECTIVE_EDP, 2},
-    {"rtm-256", 0, 0, BF_MAPPING_PIXEL, BF_OBJECTIVE_CYCLES, 1},
+    {"bf-imna-lr", 0, 0, 0, BF_MAPPING_AUTO, BF_OBJECTIVE_CYCLES, 2},
+    {"bf-imna-lr", 7, 0, 0, BF_MAPPING_PIXEL, BF_OBJECTIVE_ENERGY, 0},
+    {"edge", 65, 0, 0, BF_MAPPING_OUTPUT, BF_OBJECTIVE_EDP, 2},
+    {"rtm-256", 0, 0, 0, BF_MAPPING_PIXEL, BF_OBJECTIVE_CYCLES, 1},
+    {"edge", 5, 0, 2, BF_MAPPING_AUTO, BF_OBJECTIVE_CYCLES, 3},  // many waves
 };
 
 static void test_random_networks(void **state) {
@@ -165,7 +167,7 @@ static void test_too_few_columns(void **state) {
   struct rng rng = {5};
   struct bf_graph *g = random_graph(&rng, RANDOM_CONV);
   struct bf_diags diags = {0};
-  struct setup s = {"edge", 0, 16, BF_MAPPING_PIXEL, BF_OBJECTIVE_CYCLES, 2};
+  struct setup s = {"edge", 0, 16, 0, BF_MAPPING_PIXEL, BF_OBJECTIVE_CYCLES, 2};
   struct bf_compile_options o = options_of(&s, &diags);
   assert_null(bf_compile(g, &o, &diags));
   assert_int_equal(diags.errors, 1);
