@@ -78,6 +78,10 @@ bool bf_read_file(const char *path, char **data, size_t *length, const char **wh
 // complete. False and *why on failure, with nothing left behind.
 bool bf_write_file(const char *path, const void *data, size_t length, const char **why);
 
+// Whether both paths name one existing file, through links too. Writing a result
+// over its own source is refused by the tools.
+bool bf_same_file(const char *a, const char *b);
+
 // The nearest of `count` names to `name` by edit distance, or NULL if none is near
 // enough to be a plausible slip ("did you mean …").
 const char *bf_nearest(const char *name, const char *const *names, size_t count);

@@ -118,3 +118,8 @@ bool bf_write_file(const char *path, const void *data, size_t length, const char
   free(temporary);
   return ok;
 }
+
+bool bf_same_file(const char *a, const char *b) {
+  struct stat x, y;
+  return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino && S_ISREG(x.st_mode);
+}

@@ -109,8 +109,8 @@ bool ap_images_convert(const struct ap_program *program, uint32_t tensor, const 
   unsigned rank = image_shape(program, t, shape);
   memset(out, 0, sizeof *out);
   if (array->dtype != BF_DTYPE_I8 && array->dtype != BF_DTYPE_U8 && array->dtype != BF_DTYPE_I16 &&
-      array->dtype != BF_DTYPE_F32) {
-    bf_error_file(diags, file, "convert it to int8, uint8, int16 or float32", "the array holds %s, which no input takes",
+      array->dtype != BF_DTYPE_U16 && array->dtype != BF_DTYPE_F32) {
+    bf_error_file(diags, file, "convert it to int8, uint8, int16, uint16 or float32", "the array holds %s, which no input takes",
                   bf_dtype_name(array->dtype));
     return false;
   }

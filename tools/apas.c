@@ -26,6 +26,10 @@ static bool assemble(const char *input, const char *output, struct bf_diags *dia
   char *text = NULL;
   size_t length;
   const char *why;
+  if (bf_same_file(input, output)) {
+    bf_error_file(diags, output, NULL, "the output is the input file itself");
+    return false;
+  }
   if (!bf_read_file(input, &text, &length, &why)) {
     bf_error_file(diags, input, NULL, "cannot be read: %s", why);
     return false;

@@ -251,6 +251,10 @@ static bool emit_graph(const struct settings *s, const struct bf_graph *graph, c
 }
 
 static bool run(const struct settings *s, struct bf_diags *diags) {
+  if (s->output && bf_same_file(s->input, s->output)) {
+    bf_error_file(diags, s->output, NULL, "the output is the input file itself");
+    return false;
+  }
   struct bf_buf text = {0};
   struct bf_archive weights = {0};
   bool bfn = s->emit == EMIT_BFN, graph_only = bfn || s->emit == EMIT_IR || s->emit == EMIT_DOT;

@@ -137,11 +137,8 @@ static void test_random_networks(void **state) {
   (void)state;
   struct rng rng = {20240917};
   int cases = 0;
-#ifdef __OPTIMIZE__
-  const int rounds = 60;
-#else
-  const int rounds = 6;
-#endif
+  const char *wanted = getenv("BFIMNA_ROUNDS");  // a longer campaign: BFIMNA_ROUNDS=5000 build/tests/test_compile
+  const int rounds = wanted ? atoi(wanted) : 60;
   for (int round = 0; round < rounds; round++)
     for (int kind = 0; kind < RANDOM_KINDS; kind++)
       for (size_t s = 0; s < BF_COUNT(setups); s++, cases++) one_case(&rng, (enum random_kind)kind, &setups[s]);
