@@ -56,10 +56,10 @@ static bool report_full(struct bf_unit *unit, const struct bf_flayer *layer, con
     need += field->width;
     if (shown++ < 12) bf_buf_printf(&list, "%s%s:%u", shown > 1 ? " " : "", field->name, field->width);
   }
-  bf_error_file(unit->diags, NULL, "use a machine with more columns or narrower types",
-                "layer %s needs %u columns at once, the machine has %u (%u missing): flags:%u %s%s", layer->node->name,
-                need, columns, need > columns ? need - columns : 0, AP_FLAG_COLUMNS, bf_buf_cstr(&list),
-                shown > 12 ? " …" : "");
+  char *text = bf_format("%u columns are needed at once, the machine has %u (%u missing): flags:%u %s%s", need, columns,
+                         need > columns ? need - columns : 0, AP_FLAG_COLUMNS, bf_buf_cstr(&list), shown > 12 ? " …" : "");
+  bf_node_error(unit, layer->node, "use a machine with more columns or narrower types", text);
+  free(text);
   bf_buf_free(&list);
   return false;
 }

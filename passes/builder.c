@@ -12,7 +12,7 @@ bool bf_lower_fail(struct bf_lower *l, const char *hint, const char *fmt, ...) {
   va_start(args, fmt);
   char *text = bf_vformat(fmt, args);
   va_end(args);
-  if (!l->failed) bf_error_file(l->unit->diags, NULL, hint, "layer %s: %s", l->node->name, text);
+  if (!l->failed) bf_node_error(l->unit, l->node, hint, text);
   free(text);
   l->failed = true;
   return false;

@@ -24,6 +24,26 @@ void bf_unit_free(struct bf_unit *unit) {
   unit->fields = NULL;
 }
 
+// The source that the graph was made of, if the diagnostics still hold it.
+static const struct bf_source *source_of(const struct bf_unit *unit) {
+  for (size_t i = 0; unit->graph->source && i < unit->diags->nsources; i++)
+    if (!strcmp(unit->diags->sources[i]->text, unit->graph->source)) return unit->diags->sources[i];
+  return NULL;
+}
+
+void bf_node_error(const struct bf_unit *unit, const struct bf_node *node, const char *hint, const char *text) {
+  const struct bf_source *source = node->line ? source_of(unit) : NULL;
+  if (!source) {
+    bf_error_file(unit->diags, NULL, hint, "layer %s: %s", node->name, text);
+    return;
+  }
+  size_t begin = 0;
+  for (uint32_t line = 1; line < node->line && begin < source->length; begin++) line += source->text[begin] == '\n';
+  while (source->text[begin] == ' ') begin++;
+  struct bf_range range = {source, begin, begin + strcspn(source->text + begin, " \n=")};
+  bf_error_at(unit->diags, range, hint, "layer %s: %s", node->name, text);
+}
+
 static const struct bf_pass_info *find(struct bf_diags *diags, const char *name, size_t length) {
   const char *names[BF_COUNT(bf_passes)];
   for (size_t i = 0; i < bf_npasses; i++) {

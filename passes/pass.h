@@ -54,4 +54,7 @@ struct bf_pipeline_options {
 bool bf_pipeline_run(struct bf_unit *unit, const struct bf_pipeline_options *options);
 void bf_unit_free(struct bf_unit *unit);  // plans and fields
 
+// One error about a node, at its line of the source where there is one. `hint` may be NULL.
+void bf_node_error(const struct bf_unit *unit, const struct bf_node *node, const char *hint, const char *text);
+
 #endif

@@ -128,6 +128,19 @@ static void add_array(struct pending *pending, const char *path, const struct ap
   bf_array_free(&array);
 }
 
+// Results never replace what was read, nor each other.
+static bool path_is_free(const struct settings *s, size_t output, struct bf_diags *diags) {
+  const char *path = s->outputs[output].path;
+  bool clash = bf_same_file(path, s->binary);
+  for (size_t i = 0; i < s->ninputs; i++) clash = clash || bf_same_file(path, s->inputs[i].path);
+  if (clash) bf_error_file(diags, path, "choose another name", "the output is a file that this run reads");
+  for (size_t i = 0; i < output && !clash; i++) {
+    clash = !strcmp(path, s->outputs[i].path);
+    if (clash) bf_error_file(diags, path, "choose another name", "two outputs go to one file");
+  }
+  return !clash;
+}
+
 static bool add_outputs(const struct settings *s, const struct ap_session *session, struct pending *pending,
                         struct bf_diags *diags) {
   const struct ap_program *p = session->program;
@@ -135,7 +148,7 @@ static bool add_outputs(const struct settings *s, const struct ap_session *sessi
   bool good = true;
   for (size_t i = 0; i < s->noutputs && good; i++) {
     int64_t at = find_tensor(p, p->outputs, p->noutputs, taken, &s->outputs[i], "output", diags);
-    good = at >= 0;
+    good = at >= 0 && path_is_free(s, i, diags);
     if (good) {
       taken[at] = true;
       add_array(pending, s->outputs[i].path, session, p->outputs[at]);
