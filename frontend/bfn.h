@@ -23,6 +23,10 @@ struct bf_graph *bf_bfn_compile(const struct bf_source *source, const struct bf_
 // or NULL if it names none. The caller frees it.
 char *bf_bfn_weights_name(const struct bf_source *source);
 
+// The path of the archive of the .bfn file at `path` with the text `source`: the name in the text, beside
+// the file, or the file's own name with .npz. The caller frees it.
+char *bf_bfn_archive_path(const char *path, const struct bf_source *source);
+
 // Reads the file at `path` and, if a constant needs it, the archive beside it: the one that the text
 // names, else the .bfn file's own name with .npz. Otherwise as bf_bfn_compile.
 struct bf_graph *bf_bfn_load(const char *path, const struct bf_bfn_options *options,

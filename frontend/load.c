@@ -19,40 +19,21 @@ struct request {
 
 static bool read_whole(const struct request *r, char **data, size_t *length) {
   const char *why;
-  *data = NULL;
   if (bf_read_file(r->path, data, length, &why)) return true;
   bf_error_file(r->diags, r->path, NULL, "cannot read: %s", why);
   return false;
 }
 
-// The archive beside a .bfn, if there is one: the one its text names, else its own name with .npz.
-static bool read_archive_beside(const struct request *r, const struct bf_source *source) {
-  char *name = bf_bfn_weights_name(source);
-  const char *slash = strrchr(r->path, '/');
-  char *path;
-  if (!name)
-    path = bf_format("%.*s.npz", (int)(strrchr(r->path, '.') - r->path), r->path);
-  else if (name[0] == '/' || !slash)
-    path = bf_strdup(name);
-  else
-    path = bf_format("%.*s/%s", (int)(slash - r->path), r->path, name);
-  bool ok = access(path, F_OK) != 0 || bf_npz_read(path, r->weights, r->diags);
-  free(path);
-  free(name);
-  return ok;
-}
-
 static struct bf_graph *load_bfn(const struct request *r) {
   struct bf_bfn_options options = {.batch = r->batch};
   struct bf_graph *graph = bf_bfn_load(r->path, &options, r->diags);
-  if (!graph || (!r->text && !r->weights)) return graph;
-  char *data;
-  size_t length;
-  bool ok = read_whole(r, &data, &length);
-  if (ok && r->text) bf_buf_append(r->text, data, length);
-  if (ok && r->weights)
-    ok = read_archive_beside(r, bf_diags_add_source(r->diags, r->path, data, length));
-  free(data);
+  if (!graph) return NULL;
+  size_t length = strlen(graph->source);
+  if (r->text) bf_buf_append(r->text, graph->source, length);
+  if (!r->weights) return graph;
+  char *path = bf_bfn_archive_path(r->path, bf_diags_add_source(r->diags, r->path, graph->source, length));
+  bool ok = access(path, F_OK) != 0 || bf_npz_read(path, r->weights, r->diags);
+  free(path);
   if (ok) return graph;
   bf_graph_free(graph);
   return NULL;

@@ -192,8 +192,7 @@ char *bf_bfn_weights_name(const struct bf_source *source) {
   return name;
 }
 
-// Beside the .bfn file: the name in the text, or the file's own with another suffix.
-static char *archive_path(const char *path, const struct bf_source *source) {
+char *bf_bfn_archive_path(const char *path, const struct bf_source *source) {
   const char *slash = strrchr(path, '/');
   size_t folder = slash ? (size_t)(slash - path) + 1 : 0, stem = strlen(path);
   char *named = bf_bfn_weights_name(source), *result;
@@ -218,7 +217,7 @@ struct bf_graph *bf_bfn_load(const char *path, const struct bf_bfn_options *opti
   }
   const struct bf_source *source = bf_diags_add_source(diags, path, text, length);
   free(text);
-  char *archive = archive_path(path, source);
+  char *archive = bf_bfn_archive_path(path, source);
   struct sema s = {.source = source, .weights_path = archive, .diags = diags};
   s.batch = options && options->batch ? options->batch : 1;
   struct bf_graph *graph = compile(&s);

@@ -32,7 +32,7 @@ struct bf_fop {
   uint64_t imm;           // MACK: two's complement
   uint32_t desc;
   uint32_t tap;
-  // Interval facts at this point, for width decisions: largest value of d's slice before, of a's slice.
+  // MACK: interval facts for the widths of its expansion: largest content of d's slice before, and of a's.
   uint64_t d_hi, a_hi;
 };
 struct bf_field {

@@ -190,7 +190,7 @@ static struct bf_slice touched(struct bf_lower *l, const struct bf_val *d, uint6
 
 void bf_build_add(struct bf_lower *l, struct bf_val *d, const struct bf_val *a) {
   uint64_t hi = d->hi + a->hi;
-  struct bf_fop op = {.kind = BF_FOP_ADD, .d = touched(l, d, hi), .a = bf_val_slice(a), .d_hi = d->hi, .a_hi = a->hi};
+  struct bf_fop op = {.kind = BF_FOP_ADD, .d = touched(l, d, hi), .a = bf_val_slice(a)};
   bf_fop_append(l->region, op);
   d->lo += a->lo;
   d->hi = hi;

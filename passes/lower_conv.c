@@ -32,6 +32,14 @@ static int64_t weight_at(const struct bf_conv *conv, uint32_t oc, uint32_t tap) 
 
 static int64_t zero_u(const struct bf_tensor *x) { return bf_quant_zero(&x->quant, 0) - bf_type_min(x->type); }
 
+// What a load of x may bring: the contents of its memory, and the zero point as padding.
+static void x_range(const struct bf_conv *conv, uint64_t *lo, uint64_t *hi) {
+  bf_mem_range(conv->x, lo, hi);
+  uint64_t pad = (uint64_t)zero_u(conv->x);
+  if (pad < *lo) *lo = pad;
+  if (pad > *hi) *hi = pad;
+}
+
 static struct channel analyse(const struct bf_conv *conv, uint32_t oc, struct taps taps, uint64_t x_lo, uint64_t x_hi) {
   struct channel ch = {0};
   int64_t low = 0, lowest = 0, sum = 0;
@@ -75,10 +83,7 @@ static bool tap_used(const struct bf_conv *conv, uint32_t oc, uint32_t count, ui
 static void accumulate(struct bf_lower *l, const struct bf_conv *conv, uint32_t oc, uint32_t count, struct taps taps,
                        struct channel *ch) {
   uint64_t x_lo, x_hi;
-  bf_mem_range(conv->x, &x_lo, &x_hi);
-  uint64_t pad = (uint64_t)zero_u(conv->x);
-  if (pad < x_lo) x_lo = pad;
-  if (pad > x_hi) x_hi = pad;
+  x_range(conv, &x_lo, &x_hi);
   uint32_t desc = input_desc(l, conv);
   unsigned bits = conv->x->type.bits;
   struct bf_val x[2];
@@ -173,9 +178,7 @@ static void lower_join(struct bf_lower *l, const struct bf_conv *conv, uint32_t 
 
 static unsigned partial_bits(const struct bf_conv *conv, uint32_t parts, uint32_t taps) {
   uint64_t x_lo, x_hi, most = 1;
-  bf_mem_range(conv->x, &x_lo, &x_hi);
-  uint64_t pad = (uint64_t)zero_u(conv->x);
-  if (pad > x_hi) x_hi = pad;
+  x_range(conv, &x_lo, &x_hi);
   for (uint32_t oc = 0; oc < conv->out4[3]; oc++)
     for (uint32_t p = 0; p < parts; p++) {
       uint64_t sum = 0;
@@ -288,10 +291,7 @@ static struct bf_val output_start(struct bf_lower *l, const struct bf_conv *conv
 
 static void lower_output(struct bf_lower *l, const struct bf_conv *conv) {
   uint64_t x_lo, x_hi;
-  bf_mem_range(conv->x, &x_lo, &x_hi);
-  uint64_t pad = (uint64_t)zero_u(conv->x);
-  if (pad < x_lo) x_lo = pad;
-  if (pad > x_hi) x_hi = pad;
+  x_range(conv, &x_lo, &x_hi);
   uint32_t taps = conv->kernel[0] * conv->kernel[1] * conv->ic_group;
   unsigned xb = conv->x->type.bits, wb = weight_bits(conv);
   bf_lower_region(l, conv->out4);
