@@ -50,6 +50,9 @@ struct bf_archive {
 const struct bf_array *bf_archive_find(const struct bf_archive *archive, const char *name);
 // Takes ownership of array->data; copies name.
 void bf_archive_add(struct bf_archive *archive, const char *name, struct bf_array array);
+// The bytes of an archive; `name` is what diagnostics call it. Printing fails only without memory.
+bool bf_npz_parse(const void *data, size_t length, const char *name, struct bf_archive *out, struct bf_diags *diags);
+bool bf_npz_print(const struct bf_archive *archive, struct bf_buf *out);
 bool bf_npz_read(const char *path, struct bf_archive *out, struct bf_diags *diags);
 // Deterministic: same items, same bytes (fixed time stamps, stored or deflated).
 bool bf_npz_write(const char *path, const struct bf_archive *archive, struct bf_diags *diags);

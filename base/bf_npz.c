@@ -120,6 +120,30 @@ static bool read_entries(struct reader *r, struct bf_archive *out) {
   return true;
 }
 
+bool bf_npz_parse(const void *data, size_t length, const char *name, struct bf_archive *out, struct bf_diags *diags) {
+  *out = (struct bf_archive){0};
+  if (length < sizeof empty_zip) {  // libzip takes a file of no bytes for an empty archive
+    bf_error_file(diags, name, NULL, "not a whole .npz archive: too short");
+    return false;
+  }
+  zip_error_t error;
+  zip_error_init(&error);
+  zip_source_t *source = zip_source_buffer_create(data, length, 0, &error);
+  zip_t *zip = source ? zip_open_from_source(source, ZIP_RDONLY | ZIP_CHECKCONS, &error) : NULL;
+  bool ok = zip != NULL;
+  if (!zip) {
+    bf_error_file(diags, name, NULL, "not a whole .npz archive: %s", zip_error_strerror(&error));
+    zip_source_free(source);
+  } else {
+    struct reader r = {zip, name, BF_MAX_FILE_BYTES, diags};
+    ok = read_entries(&r, out);
+    zip_discard(zip);
+  }
+  zip_error_fini(&error);
+  if (!ok) bf_archive_free(out);
+  return ok;
+}
+
 bool bf_npz_read(const char *path, struct bf_archive *out, struct bf_diags *diags) {
   char *data;
   size_t length;
@@ -129,27 +153,8 @@ bool bf_npz_read(const char *path, struct bf_archive *out, struct bf_diags *diag
     bf_error_file(diags, path, NULL, "cannot read: %s", why);
     return false;
   }
-  if (length < sizeof empty_zip) {  // libzip takes a file of no bytes for an empty archive
-    bf_error_file(diags, path, NULL, "not a whole .npz archive: too short");
-    free(data);
-    return false;
-  }
-  zip_error_t error;
-  zip_error_init(&error);
-  zip_source_t *source = zip_source_buffer_create(data, length, 0, &error);
-  zip_t *zip = source ? zip_open_from_source(source, ZIP_RDONLY | ZIP_CHECKCONS, &error) : NULL;
-  bool ok = zip != NULL;
-  if (!zip) {
-    bf_error_file(diags, path, NULL, "not a whole .npz archive: %s", zip_error_strerror(&error));
-    zip_source_free(source);
-  } else {
-    struct reader r = {zip, path, BF_MAX_FILE_BYTES, diags};
-    ok = read_entries(&r, out);
-    zip_discard(zip);
-  }
-  zip_error_fini(&error);
+  bool ok = bf_npz_parse(data, length, path, out, diags);
   free(data);
-  if (!ok) bf_archive_free(out);
   return ok;
 }
 
@@ -207,13 +212,16 @@ static bool build(const struct bf_archive *archive, struct bf_buf *out) {
   return ok;
 }
 
+bool bf_npz_print(const struct bf_archive *archive, struct bf_buf *out) {
+  if (archive->count > 0) return build(archive, out);
+  bf_buf_append(out, empty_zip, sizeof empty_zip);
+  return true;
+}
+
 bool bf_npz_write(const char *path, const struct bf_archive *archive, struct bf_diags *diags) {
   struct bf_buf bytes = {0};
   const char *why = "the archive could not be built";
-  bool ok = true;
-  if (archive->count == 0) bf_buf_append(&bytes, empty_zip, sizeof empty_zip);
-  else ok = build(archive, &bytes);
-  ok = ok && bf_write_file(path, bytes.data, bytes.length, &why);
+  bool ok = bf_npz_print(archive, &bytes) && bf_write_file(path, bytes.data, bytes.length, &why);
   if (!ok) bf_error_file(diags, path, NULL, "cannot write: %s", why);
   bf_buf_free(&bytes);
   return ok;

@@ -13,6 +13,7 @@
 
 #define SEMA_MAX_DEPTH 32          // blocks within blocks
 #define SEMA_MAX_STATEMENTS 100000 // after expansion
+#define SEMA_MAX_CONSTANTS ((uint64_t)1 << 28)  // elements of all constants, of 8 bytes in memory: one number can fill many
 
 enum value_kind {
   VALUE_ERROR, VALUE_INT, VALUE_REAL, VALUE_STRING, VALUE_WORD, VALUE_LIST, VALUE_TENSOR, VALUE_CALL
@@ -72,6 +73,7 @@ struct sema {
   struct bf_names blocks;     // -> position in the list
   const struct ast_block **block_list;
   size_t statements;
+  uint64_t constants;         // elements so far
   bool stopped;               // a limit was hit; say nothing more
 };
 

@@ -332,6 +332,9 @@ static bool fill(struct sema *s, const struct constant *c, struct bf_tensor *ten
   if (count != tensor->elements && !(count == 1 && c->value.kind != VALUE_LIST))
     return sema_error(s, c->loc, NULL, "constant `%s` of shape %s needs %" PRIu64 " values, not %" PRIu64, c->name,
                       sema_shape_text(s, tensor->rank, tensor->shape), tensor->elements, count);
+  if (tensor->elements > SEMA_MAX_CONSTANTS - s->constants)
+    return sema_error(s, c->loc, NULL, "the constants of the network have more than 2^28 elements");
+  s->constants += tensor->elements;
   data = bf_arena_alloc(&s->graph->arena, tensor->elements, sizeof *data);
   for (uint64_t i = 0; i < tensor->elements; i++) {
     data[i] = c->array ? bf_array_int(c->array, i) : list[count == 1 ? 0 : i];

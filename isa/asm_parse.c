@@ -1,176 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
-// The assembler: directives and records. Text is checked for form here; the finished program goes through the
+// The assembler: directives and the finished program. Text is checked for form here; the program goes through the
 // same validator as one from a container.
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "isa/asm.h"
+#include "isa/presets.h"
 
-static bool parse_integer(struct ap_parser *p, const struct ap_field_info *field, uint64_t *out) {
-  size_t length;
-  const char *text = ap_parse_text(p, &length);
-  bool wide = field->kind == AP_KIND_I64, negative = p->token.kind == AP_TOKEN_WORD && text[0] == '-';
-  uint64_t limit = (wide ? (uint64_t)INT64_MAX : INT32_MAX) + negative;
-  if (negative) {
-    p->token.begin++;  // the digits alone
-    if (!ap_parse_u64(p, limit, out))
-      return false;
-    *out = -*out;
-    return true;
-  }
-  return ap_parse_u64(p, limit, out);
-}
-
-static bool parse_real(struct ap_parser *p, const struct ap_field_info *field, uint64_t *out) {
-  size_t length;
-  const char *text = ap_parse_text(p, &length);
-  char copy[64], *end = copy;
-  double real = 0;
-  if (p->token.kind == AP_TOKEN_WORD && length < sizeof copy && strchr("-+0123456789", text[0])) {
-    memcpy(copy, text, length);
-    copy[length] = 0;
-    real = field->kind == AP_KIND_F32 ? (double)strtof(copy, &end) : strtod(copy, &end);
-  }
-  if (end == copy || *end || !isfinite(real)) {
-    ap_parse_error(p, p->token, NULL, "expected a finite number");
-    return false;
-  }
-  float single = (float)real;
-  uint32_t low;
-  if (field->kind == AP_KIND_F32) {
-    memcpy(&low, &single, sizeof low);
-    *out = low;
-  } else {
-    memcpy(out, &real, sizeof *out);
-  }
-  ap_parse_next(p);
-  return true;
-}
-
-static bool parse_name(struct ap_parser *p, const struct ap_field_info *field, uint64_t *out) {
-  const char *(*name)(unsigned) = field->kind == AP_KIND_STORAGE ? ap_storage_name : ap_host_kind_name;
-  for (unsigned i = 0; name(i); i++)
-    if (ap_parse_word_is(p, name(i))) {
-      *out = i;
-      ap_parse_next(p);
-      return true;
-    }
-  ap_parse_error(p, p->token, field->meaning, "unknown value of %s", field->key);
-  return false;
-}
-
-static bool parse_value(struct ap_parser *p, const struct ap_field_info *field, uint64_t *out) {
-  if ((field->kind == AP_KIND_DIM || field->kind == AP_KIND_REF) && ap_parse_word_is(p, "none")) {
-    *out = field->kind == AP_KIND_DIM ? UINT8_MAX : UINT32_MAX;
-    ap_parse_next(p);
-    return true;
-  }
-  switch (field->kind) {
-  case AP_KIND_U8: return ap_parse_u64(p, UINT8_MAX, out);
-  case AP_KIND_DIM: return ap_parse_u64(p, UINT8_MAX - 1, out);
-  case AP_KIND_U32: return ap_parse_u64(p, UINT32_MAX, out);
-  case AP_KIND_REF: return ap_parse_u64(p, UINT32_MAX - 1, out);
-  case AP_KIND_U64: return ap_parse_u64(p, UINT64_MAX, out);
-  case AP_KIND_BOOL: return ap_parse_u64(p, 1, out);
-  case AP_KIND_I32:
-  case AP_KIND_I64: return parse_integer(p, field, out);
-  case AP_KIND_F32:
-  case AP_KIND_F64: return parse_real(p, field, out);
-  default: return parse_name(p, field, out);
-  }
-}
-
-static bool parse_text_value(struct ap_parser *p, const struct ap_field_info *field, void *data) {
-  struct bf_buf text = {0};
+// .machine name: a preset. Files are not read for a text's sake.
+static void parse_preset(struct ap_parser *p) {
   struct ap_token where = p->token;
-  bool ok = ap_parse_string(p, &text);
-  if (ok && text.length && memchr(text.data, 0, text.length)) {
-    ap_parse_error(p, where, NULL, "a zero byte in a name");
-    ok = false;
+  const char *names[64], *text = p->frames.items[where.frame].text;
+  size_t count = 0, length;
+  // The names have signs in them; the lexer's words have not.
+  while (p->token.kind == AP_TOKEN_WORD || ap_parse_is(p, '-')) {
+    where.end = p->token.end;
+    ap_parse_next(p);
   }
-  if (ok)
-    *(char **)((char *)data + field->offset) =
-        bf_arena_strndup(&p->program->arena, text.length ? text.data : "", text.length);
-  bf_buf_free(&text);
-  return ok;
-}
-
-static bool parse_values(struct ap_parser *p, const struct ap_field_info *field, void *data) {
-  if (!ap_parse_expect(p, '='))
-    return false;
-  if (field->kind == AP_KIND_STR)
-    return parse_text_value(p, field, data);
-  if (field->count > 1 && !ap_parse_expect(p, '['))
-    return false;
-  for (unsigned i = 0; i < field->count; i++) {
-    uint64_t value;
-    if ((i && !ap_parse_expect(p, ',')) || !parse_value(p, field, &value))
-      return false;
-    ap_field_set(field, data, i, value);
-  }
-  return field->count == 1 || ap_parse_expect(p, ']');
-}
-
-// Field `i` of a directive: those of its record, then those of a second one (the same if there is none).
-static const struct ap_field_info *field_of(enum ap_record record, enum ap_record also, unsigned i) {
-  unsigned n = 0;
-  while (ap_record_field(record, n))
-    n++;
-  return i < n || also == record ? ap_record_field(record, i) : ap_record_field(also, i - n);
-}
-
-// Fields `key=value` in any order, each once and none left out.
-static void parse_record(struct ap_parser *p, struct ap_token directive, enum ap_record record, void *data,
-                         enum ap_record also) {
-  uint64_t given = 0;
-  const struct ap_field_info *field;
-  while (p->token.kind == AP_TOKEN_WORD && !p->line_bad) {
-    unsigned i = 0;
-    while ((field = field_of(record, also, i)) && !ap_parse_word_is(p, field->key))
-      i++;
-    if (!field)
-      ap_parse_error(p, p->token, NULL, "unknown field of %s", ap_record_directive(record));
-    else if (given >> i & 1)
-      ap_parse_error(p, p->token, NULL, "this field is given twice");
-    else {
-      given |= (uint64_t)1 << i;
-      ap_parse_next(p);
-      parse_values(p, field, data);
+  (void)ap_token_text(p, where, &length);
+  char *name = bf_strndup(text + where.begin, length < 64 ? length : 64);
+  bool found = false;
+  for (const struct ap_preset *preset = ap_presets; preset->kind && count < BF_COUNT(names); preset++)
+    if (strcmp(preset->kind, "machines") == 0) {
+      names[count++] = preset->name;
+      found |= strcmp(preset->name, name) == 0;
     }
-  }
-  for (unsigned i = 0; !p->line_bad && (field = field_of(record, also, i)); i++)
-    if (!(given >> i & 1))
-      ap_parse_error(p, directive, field->meaning, "%s needs %s=", ap_record_directive(record), field->key);
+  if (!found)
+    ap_parse_unknown(p, where, names, count, "unknown machine");
+  else if (!ap_machine_load(name, &p->program->machine, NULL, p->diags))
+    p->errors++;
+  else
+    p->has_machine = true;
+  free(name);
   ap_parse_end_of_line(p);
-}
-
-// A new zeroed record at the end of its list.
-static void *push(struct ap_parser *p, enum ap_record record) {
-  struct ap_list *list = &p->lists[record];
-  size_t size = ap_record_size(record);
-  list->items = bf_grow(list->items, list->count, &list->capacity, size);
-  return memset(list->items + list->count++ * size, 0, size);
-}
-
-static void parse_item(struct ap_parser *p, struct ap_token directive, enum ap_record record) {
-  if (!ap_parse_number_is(p, p->lists[record].count)) {
-    ap_parse_end_of_line(p);
-    return;
-  }
-  parse_record(p, directive, record, push(p, record), record);
-}
-
-static void parse_layer(struct ap_parser *p, struct ap_token directive) {
-  struct ap_layer layer = {.first = (uint32_t)p->code.count};
-  parse_record(p, directive, AP_RECORD_LAYER, &layer, AP_RECORD_LINE);
-  ap_parse_code(p, directive);
-  layer.end = (uint32_t)p->code.count;
-  memcpy(push(p, AP_RECORD_LAYER), &layer, sizeof layer);
 }
 
 // The lines up to `.end` are the machine description. It is read as a text with the same line numbers.
 static void parse_machine(struct ap_parser *p, struct ap_token directive) {
+  if (p->token.kind == AP_TOKEN_WORD) {
+    parse_preset(p);
+    return;
+  }
+  if (directive.frame) {
+    ap_parse_error(p, directive, NULL, "a machine block within a macro or repetition");
+    ap_parse_end_of_line(p);
+    return;
+  }
+  p->raw = true;
   ap_parse_end_of_line(p);
   const char *text = p->source->text;
   size_t begin = p->token.begin, end = begin;
@@ -203,6 +79,9 @@ static void parse_machine(struct ap_parser *p, struct ap_token directive) {
 
 static void parse_consts(struct ap_parser *p, struct ap_token directive) {
   struct { uint64_t *items; size_t count, capacity; } list = {0};
+  p->raw = true;
+  if (p->consts.count)
+    ap_parse_error(p, directive, NULL, "values= and a .const block exclude each other");
   ap_parse_end_of_line(p);
   while (ap_parse_block_line(p, directive)) {
     while (p->token.kind == AP_TOKEN_WORD) {
@@ -234,6 +113,7 @@ static void parse_consts(struct ap_parser *p, struct ap_token directive) {
 
 static void parse_source(struct ap_parser *p, struct ap_token directive) {
   struct bf_buf text = {0};
+  p->raw = true;
   ap_parse_end_of_line(p);
   while (ap_parse_block_line(p, directive)) {
     ap_parse_string(p, &text);
@@ -246,7 +126,7 @@ static void parse_source(struct ap_parser *p, struct ap_token directive) {
 
 static void parse_border(struct ap_parser *p, bool input) {
   uint64_t tensor;
-  if (ap_parse_u64(p, UINT32_MAX, &tensor)) {
+  if (ap_parse_item(p, AP_NAME_TENSOR, UINT32_MAX, &tensor)) {
     if (input)
       BF_PUSH(p->inputs.items, p->inputs.count, p->inputs.capacity) = (uint32_t)tensor;
     else
@@ -273,71 +153,99 @@ static bool once(struct ap_parser *p, struct ap_token directive, bool *seen) {
   return false;
 }
 
-static void unknown_directive(struct ap_parser *p, struct ap_token directive) {
-  static const char *const NAMES[] = {".aps", ".network", ".machine", ".tensor", ".grid", ".desc", ".host", ".input",
-                                      ".output", ".layer", ".code", ".table", ".stream", ".micro", ".const", ".source"};
-  size_t length = directive.end - directive.begin;
-  char *word = bf_strndup(p->source->text + directive.begin, length < 64 ? length : 64);
-  const char *near = bf_nearest(word, NAMES, BF_COUNT(NAMES));
-  char *hint = near ? bf_format("did you mean %s?", near) : NULL;
-  ap_parse_error(p, directive, hint, "expected a directive");
+static const char *const DIRECTIVES[] = {
+    ".aps", ".network", ".machine", ".tensor", ".grid", ".desc", ".host", ".input", ".output", ".layer", ".code", ".table",
+    ".stream", ".micro", ".const", ".source", ".equ", ".field", ".temp", ".macro", ".endm", ".repeat", ".endr", ".end"};
+
+static void parse_equ(struct ap_parser *p) {
+  struct ap_token name = p->token;
+  ap_int value;
+  ap_parse_next(p);
+  ap_parse_accept(p, ',');
+  if (ap_parse_expr(p, &value)) {
+    struct ap_symbol *symbol = ap_symbol_define(p, AP_NAME_VALUE, name);
+    if (symbol)
+      symbol->value = value;
+  }
   ap_parse_end_of_line(p);
-  free(hint);
-  free(word);
 }
 
-static bool is_directive(const struct ap_parser *p, struct ap_token token, const char *name) {
-  return token.kind == AP_TOKEN_WORD && token.end - token.begin == strlen(name) &&
-         memcmp(p->source->text + token.begin, name, strlen(name)) == 0;
+bool ap_parse_definition(struct ap_parser *p) {
+  struct ap_token directive = p->token;
+  bool equ = ap_parse_word_is(p, ".equ"), temp = ap_parse_word_is(p, ".temp");
+  if (!equ && !temp && !ap_token_is(p, directive, ".field"))
+    return false;
+  ap_parse_next(p);
+  if (equ)
+    parse_equ(p);
+  else
+    ap_parse_field_directive(p, temp);
+  return true;
 }
 
 static void parse_code_block(struct ap_parser *p, struct ap_token directive) {
+  ap_main_end(p);
   ap_parse_end_of_line(p);
   ap_parse_code(p, directive);
 }
 
-static void parse_directive(struct ap_parser *p) {
-  static const enum ap_record ITEMS[] = {AP_RECORD_TENSOR, AP_RECORD_GRID, AP_RECORD_DESC, AP_RECORD_HOST};
-  struct ap_token directive = p->token;
-  ap_parse_next(p);
-  for (size_t i = 0; i < BF_COUNT(ITEMS); i++)
-    if (is_directive(p, directive, ap_record_directive(ITEMS[i]))) {
-      parse_item(p, directive, ITEMS[i]);
-      return;
-    }
-  if (is_directive(p, directive, ".aps"))
+// Directives that stand for a block or a line of their own.
+static bool parse_block(struct ap_parser *p, struct ap_token directive) {
+  if (ap_token_is(p, directive, ".aps"))
     parse_version(p);
-  else if (is_directive(p, directive, ".network") && once(p, directive, &p->seen[AP_RECORD_PROGRAM]))
-    parse_record(p, directive, AP_RECORD_PROGRAM, p->program, AP_RECORD_PROGRAM);
-  else if (is_directive(p, directive, ".machine") && once(p, directive, &p->seen_machine))
+  else if (ap_token_is(p, directive, ".machine") && once(p, directive, &p->seen_machine))
     parse_machine(p, directive);
-  else if (is_directive(p, directive, ".layer"))
-    parse_layer(p, directive);
-  else if (is_directive(p, directive, ".code"))
+  else if (ap_token_is(p, directive, ".code"))
     parse_code_block(p, directive);
-  else if (is_directive(p, directive, ".table"))
+  else if (ap_token_is(p, directive, ".table"))
     ap_parse_table(p, directive);
-  else if (is_directive(p, directive, ".stream"))
+  else if (ap_token_is(p, directive, ".stream"))
     ap_parse_stream(p, directive);
-  else if (is_directive(p, directive, ".micro"))
+  else if (ap_token_is(p, directive, ".micro"))
     ap_parse_micro(p, directive);
-  else if (is_directive(p, directive, ".const") && once(p, directive, &p->has_const))
+  else if (ap_token_is(p, directive, ".const") && once(p, directive, &p->has_const))
     parse_consts(p, directive);
-  else if (is_directive(p, directive, ".source") && once(p, directive, &p->has_source))
+  else if (ap_token_is(p, directive, ".source") && once(p, directive, &p->has_source))
     parse_source(p, directive);
-  else if (is_directive(p, directive, ".input") || is_directive(p, directive, ".output"))
-    parse_border(p, is_directive(p, directive, ".input"));
+  else if (ap_token_is(p, directive, ".input") || ap_token_is(p, directive, ".output"))
+    parse_border(p, ap_token_is(p, directive, ".input"));
   else
-    unknown_directive(p, directive);
+    return false;
+  return true;
 }
 
-static void *take(struct ap_parser *p, void *items, size_t count, size_t size, uint32_t *number) {
+static void parse_statement(struct ap_parser *p) {
+  struct ap_token first = p->token;
+  size_t length;
+  const char *text = ap_parse_text(p, &length);
+  if (first.kind == AP_TOKEN_WORD && *text != '.') {
+    ap_main_begin(p);
+    ap_parse_code_line(p);
+    return;
+  }
+  if (ap_parse_definition(p))
+    return;
+  ap_parse_next(p);
+  if (ap_parse_record_directive(p, first) || parse_block(p, first))
+    return;
+  if (first.kind == AP_TOKEN_WORD)
+    ap_parse_unknown(p, first, DIRECTIVES, BF_COUNT(DIRECTIVES), "expected a directive or an instruction");
+  else
+    ap_parse_error(p, first, NULL, "expected a directive or an instruction");
+  ap_parse_end_of_line(p);
+}
+
+void *ap_parse_keep(struct ap_parser *p, void *items, size_t count, size_t size) {
   void *copy = bf_arena_alloc(&p->program->arena, count, size);
   if (count)
     memcpy(copy, items, count * size);
   free(items);
-  *number = (uint32_t)count;
   return copy;
+}
+
+static void *take(struct ap_parser *p, void *items, size_t count, size_t size, uint32_t *number) {
+  *number = (uint32_t)count;
+  return ap_parse_keep(p, items, count, size);
 }
 
 static void *take_list(struct ap_parser *p, enum ap_record record, uint32_t *number) {
@@ -360,42 +268,87 @@ static void finish(struct ap_parser *p) {
   to->micros = take(p, p->micros.items, p->micros.count, sizeof *to->micros, &to->nmicros);
   to->inputs = take(p, p->inputs.items, p->inputs.count, sizeof *to->inputs, &to->ninputs);
   to->outputs = take(p, p->outputs.items, p->outputs.count, sizeof *to->outputs, &to->noutputs);
+  if (!p->has_const) {
+    uint32_t count;
+    to->consts = take(p, p->consts.items, p->consts.count, sizeof *to->consts, &count);
+    to->nconsts = count;
+  } else {
+    free(p->consts.items);
+  }
 }
 
 static void check_complete(struct ap_parser *p) {
-  struct ap_token start = {AP_TOKEN_END, 0, 0};
+  struct ap_token start = {.kind = AP_TOKEN_END};
   p->line_bad = false;
   if (p->errors)
     return;
   if (!p->has_version)
     ap_parse_error(p, start, "the first line of an assembly text is .aps 1", "no .aps directive");
-  else if (!p->seen[AP_RECORD_PROGRAM])
-    ap_parse_error(p, start, NULL, "no .network directive");
   else if (!p->has_machine)
-    ap_parse_error(p, start, NULL, "no .machine block");
+    ap_parse_error(p, start, "like .machine edge", "no .machine directive");
+  else if (p->open.count) {
+    struct ap_open *open = &p->open.items[p->open.count - 1];
+    ap_parse_error(p, open->where, open->op == AP_OP_GRID ? "it ends with endgrid" : "it ends with endloop",
+                   "this is not closed");
+  } else {
+    ap_network_complete(p);
+    if (p->vdd_unknown)
+      ap_parse_error(p, start, "vdd= in .network says it", "the supply voltage of an unknown technology");
+  }
+}
+
+// The validator's errors about an instruction get the line that it came from.
+static void place_error(void *context, uint32_t instr, const char *text) {
+  struct ap_parser *p = context;
+  p->line_bad = false;
+  ap_parse_error(p, p->code_at.items[instr], NULL, "%s", text);
+}
+
+static bool validate(struct ap_parser *p) {
+  struct bf_diags *diags = p->diags;
+  const char *old = diags->default_file;
+  diags->default_file = p->source->name;
+  p->program->instr_error = place_error;
+  p->program->instr_error_context = p;
+  bool ok = ap_program_validate(p->program, diags);
+  p->program->instr_error = NULL;
+  p->program->instr_error_context = NULL;
+  diags->default_file = old;
+  return ok;
+}
+
+// A binary gives one error, not twenty.
+static bool is_text(const struct bf_source *source, struct bf_diags *diags) {
+  size_t looked = source->length < 4096 ? source->length : 4096;
+  if (!looked || !memchr(source->text, 0, looked))
+    return true;
+  bool ours = looked > 4 && memcmp(source->text, "\177ELF", 4) == 0;
+  bf_error_file(diags, source->name, ours ? "apdump -d shows the code of an AP binary" : NULL,
+                "this is a binary file, not assembly text");
+  return false;
 }
 
 struct ap_program *ap_asm_parse(const struct bf_source *source, struct bf_diags *diags) {
-  struct ap_parser parser = {.source = source, .diags = diags, .program = ap_program_new()}, *p = &parser;
-  p->program->source.data = bf_arena_strdup(&p->program->arena, "");
-  ap_parse_next(p);
+  struct ap_parser parser, *p = &parser;
+  if (!is_text(source, diags))
+    return NULL;
+  ap_parser_init(p, source, diags);
   while (p->token.kind != AP_TOKEN_END && p->errors < AP_ASM_MAX_ERRORS) {
     if (p->token.kind == AP_TOKEN_NEWLINE)
       ap_parse_next(p);
     else
-      parse_directive(p);
+      parse_statement(p);
   }
+  ap_main_end(p);
   check_complete(p);
   finish(p);
-  bool ok = p->errors == 0;
-  if (ok) {
-    const char *old = diags->default_file;
-    diags->default_file = source->name;
-    ok = ap_program_validate(p->program, diags);
-    diags->default_file = old;
-  }
+  if (!p->errors)
+    ap_micros_complete(p);
+  bool ok = p->errors == 0 && validate(p);
+  struct ap_program *program = p->program;
+  ap_parser_free(p);
   if (ok)
-    return p->program;
-  ap_program_free(p->program);
+    return program;
+  ap_program_free(program);
   return NULL;
 }

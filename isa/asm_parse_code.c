@@ -1,223 +1,143 @@
 // SPDX-License-Identifier: Apache-2.0
-// The assembler's blocks of code: instructions, tables, streams, microcode.
+// The assembler's blocks of code: instructions, tables, streams.
 #include <stdlib.h>
 #include <string.h>
 
 #include "isa/asm.h"
 
-static bool parse_field(struct ap_parser *p, struct ap_field *out) {
-  uint64_t col, width;
-  if (!ap_parse_prefixed(p, "c", AP_MAX_COLUMNS - 1, &col) || !ap_parse_expect(p, ':') ||
-      !ap_parse_u64(p, AP_MAX_WIDTH, &width))
-    return false;
-  out->col = (uint16_t)col;
-  out->width = (uint8_t)width;
-  return true;
-}
-
-static bool parse_operands(struct ap_parser *p, const struct ap_format_info *format, struct ap_instr *out) {
-  uint64_t value;
-  for (unsigned i = 0; i < format->fields; i++)
-    if ((i && !ap_parse_expect(p, ',')) || !parse_field(p, &out->f[i]))
-      return false;
-  if (format->has_tap) {
-    if (!ap_parse_expect(p, ',') || !ap_parse_prefixed(p, "desc", UINT16_MAX, &value) || !ap_parse_expect(p, '['))
-      return false;
-    out->index = (uint32_t)value;
-    if (!ap_parse_u64(p, UINT16_MAX, &value) || !ap_parse_expect(p, ']'))
-      return false;
-    out->tap = (uint16_t)value;
-  } else if (format->has_index) {
-    if (!ap_parse_expect(p, '#') || !ap_parse_u64(p, UINT32_MAX, &value))
-      return false;
-    out->index = (uint32_t)value;
-  }
-  if (format->has_imm)
-    return ap_parse_expect(p, ',') && ap_parse_expect(p, '#') && ap_parse_u64(p, UINT64_MAX, &out->imm);
-  return true;
-}
-
-static enum ap_op parse_mnemonic(struct ap_parser *p) {
-  size_t length;
-  const char *text = ap_parse_text(p, &length);
-  enum ap_op op = p->token.kind == AP_TOKEN_WORD ? ap_op_find(text, length) : AP_OP_INVALID;
-  if (op != AP_OP_INVALID) {
+// [label:]… — their values are the number of the next instruction.
+static struct ap_token parse_labels(struct ap_parser *p) {
+  struct ap_token last = {0};
+  for (;;) {
+    const struct ap_frame *frame = &p->frames.items[p->frame];
+    size_t at = p->at;
+    struct ap_token name = p->token, next = ap_lex(frame->text, frame->length, &at);
+    if (name.kind != AP_TOKEN_WORD || next.kind != AP_TOKEN_PUNCT || frame->text[next.begin] != ':')
+      return last;
+    struct ap_symbol *symbol = ap_symbol_define(p, AP_NAME_VALUE, name);
+    if (!symbol)
+      return last;
+    symbol->value = (ap_int)p->code.count;
+    last = name;
     ap_parse_next(p);
-    return op;
+    p->line_start = true;  // a macro may follow
+    ap_parse_next(p);
+    while (p->token.kind == AP_TOKEN_NEWLINE)
+      ap_parse_next(p);
   }
-  static const char *const NAMES[] = {
-#define AP_OP(id, code, name, ...) name,
-#include "isa/ap_isa.def"
-  };
-  char *word = bf_strndup(text, length < 64 ? length : 64);
-  const char *near = bf_nearest(word, NAMES, BF_COUNT(NAMES));
-  char *hint = near ? bf_format("did you mean %s?", near) : NULL;
-  ap_parse_error(p, p->token, hint, "unknown instruction");
-  free(hint);
-  free(word);
-  return AP_OP_INVALID;
 }
 
-void ap_parse_instr(struct ap_parser *p, struct ap_instr *out) {
-  struct ap_token where = p->token;
-  memset(out, 0, sizeof *out);
-  out->op = parse_mnemonic(p);
-  if (out->op == AP_OP_INVALID) {
-    ap_parse_end_of_line(p);
+static bool same_text(const struct ap_parser *p, struct ap_token a, struct ap_token b) {
+  size_t n, m;
+  const char *x = ap_token_text(p, a, &n), *y = ap_token_text(p, b, &m);
+  return n == m && memcmp(x, y, n) == 0;
+}
+
+// endloop or endgrid: it closes what was opened last; a name behind it must be its label.
+static void close_open(struct ap_parser *p, struct ap_token where, enum ap_op op, struct ap_token label) {
+  static const char *const NAMES[2] = {"loop", "grid"};
+  bool grid = op == AP_OP_ENDGRID;
+  struct ap_open *open = p->open.count ? &p->open.items[p->open.count - 1] : NULL;
+  if (!open) {
+    ap_parse_error(p, where, NULL, "no %s is open here", NAMES[grid]);
     return;
   }
-  const struct ap_format_info *format = ap_format_info(ap_op_info((unsigned)out->op)->format);
-  if (!parse_operands(p, format, out) && !p->line_bad)
-    ap_parse_error(p, where, NULL, "wrong operands");
-  // A legal line but for its operands' rules: show all of it.
-  size_t end = where.end;
-  for (size_t i = where.begin; i < p->token.begin; i++)
-    if (p->source->text[i] > ' ')
-      end = i + 1;
-  where.end = end;
-  unsigned columns = p->has_machine ? p->program->machine.columns : AP_MAX_COLUMNS;
-  const char *why = p->line_bad ? NULL : ap_instr_check(out, columns);
-  if (why)
-    ap_parse_error(p, where, ap_op_info((unsigned)out->op)->semantics, "%s", why);
+  p->open.count--;
+  bool other = (open->op == AP_OP_GRID) != grid;
+  if (!other && (label.kind != AP_TOKEN_WORD || (open->label.kind == AP_TOKEN_WORD && same_text(p, open->label, label))))
+    return;
+  bool first = !p->line_bad;
+  if (other)
+    ap_parse_error(p, where, NULL, "what is open here is a %s", NAMES[!grid]);
+  else
+    ap_parse_error(p, label, NULL, "this is not the label of the %s that ends here", NAMES[grid]);
+  if (first)
+    ap_parse_note(p, open->where, "it was opened here");
+}
+
+// What opens and closes.
+static void track(struct ap_parser *p, struct ap_token where, enum ap_op op, struct ap_token opened) {
+  struct ap_token label = {0};
+  if (op == AP_OP_LOOP || op == AP_OP_GRID) {
+    struct ap_open open = {op, opened, where};
+    BF_PUSH(p->open.items, p->open.count, p->open.capacity) = open;
+  } else if (op == AP_OP_ENDLOOP || op == AP_OP_ENDGRID) {
+    if (p->token.kind == AP_TOKEN_WORD) {
+      label = p->token;
+      ap_parse_next(p);
+    }
+    close_open(p, where, op, label);
+    if (op == AP_OP_ENDGRID)
+      ap_temps_end(p, true, 0);
+  }
+}
+
+void ap_parse_code_line(struct ap_parser *p) {
+  struct ap_token opened = parse_labels(p), where = p->token;
+  struct ap_instr instr;
+  size_t length;
+  // A label may stand before a directive, or be the last thing of a block.
+  if (!p->line_bad && opened.kind == AP_TOKEN_WORD && (where.kind != AP_TOKEN_WORD || *ap_token_text(p, where, &length) == '.'))
+    return;
+  if (!p->line_bad) {
+    ap_parse_operation(p, &instr, &where);
+    track(p, where, instr.op, opened);
+    BF_PUSH(p->code.items, p->code.count, p->code.capacity) = instr;
+    BF_PUSH(p->code_at.items, p->code_at.count, p->code_at.capacity) = where;
+  }
   ap_parse_end_of_line(p);
 }
 
 void ap_parse_code(struct ap_parser *p, struct ap_token opening) {
-  while (ap_parse_block_line(p, opening)) {
-    struct ap_instr instr;
-    ap_parse_instr(p, &instr);
-    BF_PUSH(p->code.items, p->code.count, p->code.capacity) = instr;
-  }
-}
-
-// The arena keeps a finished list; the growing copy goes.
-static void *keep(struct ap_parser *p, void *items, size_t count, size_t size) {
-  void *copy = bf_arena_alloc(&p->program->arena, count, size);
-  if (count)
-    memcpy(copy, items, count * size);
-  free(items);
-  return copy;
+  while (ap_parse_block_line(p, opening))
+    if (!ap_parse_definition(p))
+      ap_parse_code_line(p);
 }
 
 void ap_parse_table(struct ap_parser *p, struct ap_token opening) {
-  ap_parse_number_is(p, p->tables.count);
+  struct ap_token name;
+  ap_parse_item_name(p, AP_NAME_TABLE, p->tables.count, &name);
   ap_parse_end_of_line(p);
   struct { struct ap_instr *items; size_t count, capacity; } list = {0};
   while (ap_parse_block_line(p, opening)) {
     struct ap_instr instr;
+    if (ap_parse_definition(p))
+      continue;
     ap_parse_instr(p, &instr);
     BF_PUSH(list.items, list.count, list.capacity) = instr;
   }
-  struct ap_table table = {keep(p, list.items, list.count, sizeof *list.items), (uint32_t)list.count};
+  struct ap_table table = {ap_parse_keep(p, list.items, list.count, sizeof *list.items), (uint32_t)list.count};
   BF_PUSH(p->tables.items, p->tables.count, p->tables.capacity) = table;
 }
 
+// Indices, separated by blanks or commas.
+static void parse_indices(struct ap_parser *p, struct ap_stream *stream, struct ap_token opening) {
+  struct { uint16_t *items; size_t count, capacity; } list = {0};
+  uint64_t value;
+  while (ap_parse_block_line(p, opening)) {
+    while ((p->token.kind == AP_TOKEN_WORD || ap_parse_is(p, '(')) && ap_parse_u64(p, UINT16_MAX, &value)) {
+      BF_PUSH(list.items, list.count, list.capacity) = (uint16_t)value;
+      ap_parse_accept(p, ',');
+    }
+    ap_parse_end_of_line(p);
+  }
+  stream->steps = ap_parse_keep(p, list.items, list.count, sizeof *list.items);
+  stream->count = (uint32_t)list.count;
+}
+
 void ap_parse_stream(struct ap_parser *p, struct ap_token opening) {
+  struct ap_token name;
   uint64_t value = 0;
-  if (ap_parse_number_is(p, p->streams.count)) {
+  if (ap_parse_item_name(p, AP_NAME_STREAM, p->streams.count, &name)) {
     if (!ap_parse_word_is(p, "table"))
       ap_parse_error(p, p->token, "a stream begins like this: .stream 0 table=3", "expected table=");
     else
       ap_parse_next(p);
     if (!p->line_bad && ap_parse_expect(p, '='))
-      ap_parse_u64(p, UINT32_MAX, &value);
+      ap_parse_item(p, AP_NAME_TABLE, UINT32_MAX, &value);
   }
   ap_parse_end_of_line(p);
   struct ap_stream stream = {.table = (uint32_t)value};
-  struct { uint16_t *items; size_t count, capacity; } list = {0};
-  while (ap_parse_block_line(p, opening)) {
-    while (p->token.kind == AP_TOKEN_WORD && ap_parse_u64(p, UINT16_MAX, &value))
-      BF_PUSH(list.items, list.count, list.capacity) = (uint16_t)value;
-    ap_parse_end_of_line(p);
-  }
-  stream.steps = keep(p, list.items, list.count, sizeof *list.items);
-  stream.count = (uint32_t)list.count;
+  parse_indices(p, &stream, opening);
   BF_PUSH(p->streams.items, p->streams.count, p->streams.capacity) = stream;
-}
-
-// d[3]=0, flag1=k5, a[0]=~k5
-static bool parse_literal(struct ap_parser *p, struct ap_lit *lit) {
-  uint64_t value;
-  if (ap_parse_word_is(p, "d") || ap_parse_word_is(p, "a") || ap_parse_word_is(p, "b")) {
-    lit->slot = ap_parse_word_is(p, "d") ? AP_SLOT_D : ap_parse_word_is(p, "a") ? AP_SLOT_A : AP_SLOT_B;
-    ap_parse_next(p);
-    if (!ap_parse_expect(p, '[') || !ap_parse_u64(p, AP_MAX_WIDTH - 1, &value) || !ap_parse_expect(p, ']'))
-      return false;
-  } else {
-    lit->slot = AP_SLOT_FLAG;
-    if (!ap_parse_prefixed(p, "flag", AP_FLAG_COLUMNS - 1, &value))
-      return false;
-  }
-  lit->bit = (uint8_t)value;
-  if (!ap_parse_expect(p, '='))
-    return false;
-  bool inverted = ap_parse_accept(p, '~');
-  if (!inverted && (ap_parse_word_is(p, "0") || ap_parse_word_is(p, "1"))) {
-    lit->value = ap_parse_word_is(p, "1") ? AP_LIT_1 : AP_LIT_0;
-    ap_parse_next(p);
-    return true;
-  }
-  if (!ap_parse_prefixed(p, "k", 63, &value))
-    return false;
-  lit->value = inverted ? AP_LIT_NOT_K : AP_LIT_K;
-  lit->kbit = (uint8_t)value;
-  return true;
-}
-
-static bool parse_step_kind(struct ap_parser *p, struct ap_step *step) {
-  static const char *const KINDS[AP_STEP_COUNT] = {"compare", "compare.or", "write", "write.all"};
-  for (unsigned i = 0; i < AP_STEP_COUNT; i++)
-    if (ap_parse_word_is(p, KINDS[i])) {
-      step->kind = (uint8_t)i;
-      ap_parse_next(p);
-      return true;
-    }
-  ap_parse_error(p, p->token, "steps are compare, compare.or, write and write.all", "unknown microcode step");
-  return false;
-}
-
-struct lits { struct ap_lit *items; size_t count, capacity; };
-
-static struct ap_step parse_step(struct ap_parser *p, struct lits *lits) {
-  struct ap_step step = {.first = (uint32_t)lits->count};
-  uint64_t group = 0;
-  if (ap_parse_u64(p, UINT16_MAX, &group) && ap_parse_expect(p, ':') && parse_step_kind(p, &step)) {
-    while (p->token.kind == AP_TOKEN_WORD && !p->line_bad) {
-      struct ap_lit lit = {0};
-      if (step.nlits == AP_MAX_LITS)
-        ap_parse_error(p, p->token, NULL, "more than %d literals", AP_MAX_LITS);
-      else if (parse_literal(p, &lit)) {
-        step.nlits++;
-        BF_PUSH(lits->items, lits->count, lits->capacity) = lit;
-      }
-    }
-  }
-  step.group = (uint16_t)group;
-  ap_parse_end_of_line(p);
-  return step;
-}
-
-void ap_parse_micro(struct ap_parser *p, struct ap_token opening) {
-  static const char *const SLOTS[3] = {"d", "a", "b"};
-  struct ap_micro micro = {.op = parse_mnemonic(p)};
-  for (unsigned i = 0; i < 3 && !p->line_bad; i++) {
-    uint64_t width;
-    if (!ap_parse_word_is(p, SLOTS[i]))
-      continue;
-    ap_parse_next(p);
-    if (ap_parse_expect(p, ':') && ap_parse_u64(p, AP_MAX_WIDTH, &width))
-      micro.width[i] = (uint8_t)width;
-  }
-  ap_parse_end_of_line(p);
-  struct { struct ap_step *items; size_t count, capacity; } steps = {0};
-  struct lits lits = {0};
-  while (ap_parse_block_line(p, opening)) {
-    struct ap_step step = parse_step(p, &lits);
-    BF_PUSH(steps.items, steps.count, steps.capacity) = step;
-  }
-  micro.steps = keep(p, steps.items, steps.count, sizeof *steps.items);
-  micro.nsteps = (uint32_t)steps.count;
-  micro.lits = keep(p, lits.items, lits.count, sizeof *lits.items);
-  micro.nlits = (uint32_t)lits.count;
-  BF_PUSH(p->micros.items, p->micros.count, p->micros.capacity) = micro;
 }

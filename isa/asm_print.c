@@ -4,37 +4,58 @@
 
 #include <string.h>
 
+static uint64_t key_bits(uint64_t key, unsigned at, unsigned width) {
+  return at >= 64 || width < 1 || width > 64 ? 0 : key >> at & UINT64_MAX >> (64 - width);
+}
+
 void ap_asm_print_instr(const struct ap_instr *instr, struct bf_buf *out) {
   const struct ap_op_info *info = ap_op_info((unsigned)instr->op);
   const struct ap_format_info *format = ap_format_info(info->format);
   bf_buf_puts(out, info->mnemonic);
   const char *separator = " ";
+  unsigned at = 0;  // first bit of a field's key
   for (unsigned i = 0; i < format->fields; i++) {
-    bf_buf_printf(out, "%sc%u:%u", separator, instr->f[i].col, instr->f[i].width);
+    unsigned width = instr->f[i].width;
+    if (info->format == AP_FORMAT_KEY && i && width == 0)
+      break;
+    bf_buf_printf(out, "%sc%u:%u", separator, instr->f[i].col, width);
+    if (info->format == AP_FORMAT_KEY)
+      bf_buf_printf(out, "=%llu", (unsigned long long)key_bits(instr->imm, at, width));
+    at += width;
     separator = ", ";
   }
   if (format->has_tap)
     bf_buf_printf(out, "%sdesc%u[%u]", separator, instr->index, instr->tap);
   else if (format->has_index)
     bf_buf_printf(out, "%s#%u", separator, instr->index);
-  if (format->has_imm)
+  if (format->has_imm && info->format != AP_FORMAT_KEY)
     bf_buf_printf(out, "%s#%llu", separator, (unsigned long long)instr->imm);
 }
 
 static void print_literal(const struct ap_lit *lit, struct bf_buf *out) {
-  static const char SLOTS[] = "dab";
+  static const char *const SLOTS[AP_SLOT_COUNT] = {[AP_SLOT_D] = "d", [AP_SLOT_A] = "a", [AP_SLOT_B] = "b",
+                                                   [AP_SLOT_PARTNER] = "p", [AP_SLOT_SUM] = "sum"};
   if (lit->slot == AP_SLOT_FLAG)
-    bf_buf_printf(out, " flag%u=", lit->bit);
+    bf_buf_printf(out, " flag%u", lit->bit);
   else
-    bf_buf_printf(out, " %c[%u]=", SLOTS[lit->slot], lit->bit);
-  if (lit->value == AP_LIT_K || lit->value == AP_LIT_NOT_K)
-    bf_buf_printf(out, "%sk%u", lit->value == AP_LIT_K ? "" : "~", lit->kbit);
-  else
-    bf_buf_puts(out, lit->value == AP_LIT_1 ? "1" : "0");
+    bf_buf_printf(out, " %s[%u]", SLOTS[lit->slot], lit->bit);
+  switch ((enum ap_lit_value)lit->value) {
+  case AP_LIT_K: bf_buf_printf(out, "=k%u", lit->kbit); break;
+  case AP_LIT_NOT_K: bf_buf_printf(out, "=~k%u", lit->kbit); break;
+  case AP_LIT_S: bf_buf_printf(out, "=s%u", lit->kbit); break;
+  default:
+    if (lit->slot != AP_SLOT_SUM)  // counts what is tagged: no value
+      bf_buf_puts(out, lit->value == AP_LIT_1 ? "=1" : "=0");
+  }
+}
+
+void ap_asm_print_step(const struct ap_micro *micro, const struct ap_step *step, struct bf_buf *out) {
+  bf_buf_printf(out, "%u: %s", step->group, ap_step_info(step->kind)->text);
+  for (uint32_t i = 0; i < step->nlits; i++)
+    print_literal(&micro->lits[step->first + i], out);
 }
 
 void ap_asm_print_micro(const struct ap_micro *micro, struct bf_buf *out) {
-  static const char *const KINDS[AP_STEP_COUNT] = {"compare", "compare.or", "write", "write.all"};
   static const char SLOTS[] = "dab";
   bf_buf_printf(out, ".micro %s", ap_op_info((unsigned)micro->op)->mnemonic);
   for (unsigned i = 0; i < 3; i++)
@@ -42,10 +63,8 @@ void ap_asm_print_micro(const struct ap_micro *micro, struct bf_buf *out) {
       bf_buf_printf(out, " %c:%u", SLOTS[i], micro->width[i]);
   bf_buf_puts(out, "\n");
   for (uint32_t s = 0; s < micro->nsteps; s++) {
-    const struct ap_step *step = &micro->steps[s];
-    bf_buf_printf(out, "  %u: %s", step->group, KINDS[step->kind]);
-    for (uint32_t i = 0; i < step->nlits; i++)
-      print_literal(&micro->lits[step->first + i], out);
+    bf_buf_puts(out, "  ");
+    ap_asm_print_step(micro, &micro->steps[s], out);
     bf_buf_puts(out, "\n");
   }
   bf_buf_puts(out, ".end\n");
@@ -167,7 +186,7 @@ static void print_source(const struct ap_program *p, struct bf_buf *out) {
 }
 
 void ap_asm_print(const struct ap_program *p, struct bf_buf *out) {
-  bf_buf_puts(out, "; AP program, see docs/isa.md\n.aps 1\n.network");
+  bf_buf_puts(out, "; AP program, see docs/assembly.md\n.aps 1\n.network");
   ap_record_print(AP_RECORD_PROGRAM, p, out);
   bf_buf_puts(out, "\n\n.machine\n");
   ap_machine_print(&p->machine, out);

@@ -4,9 +4,9 @@
 #include <string.h>
 
 static const struct ap_op_info OPS[AP_OP_LIMIT] = {
-#define AP_OP(id, code, name, fmt, cls, micro, text)                                                \
+#define AP_OP(id, code, name, fmt, cls, micro, widths, bound, tags, features, text)                         \
   [code] = {.mnemonic = name, .format = AP_FORMAT_##fmt, .op_class = AP_CLASS_##cls, .micro_widths = micro, \
-            .semantics = text},
+            .rule = AP_RULE_##widths, .imm = AP_IMM_##bound, .tag = AP_TAG_##tags, .needs = features, .semantics = text},
 #include "isa/ap_isa.def"
 };
 
@@ -45,10 +45,15 @@ static struct ap_field unpack_field(uint64_t bits) {
   return (struct ap_field){.col = (uint16_t)(bits & 0x3FF), .width = (uint8_t)((bits >> 10 & 0x3F) + 1)};
 }
 
+// Fields of a KEY instruction: those with a width come first.
+static unsigned key_fields(const struct ap_instr *instr) {
+  return instr->f[1].width == 0 ? 1 : instr->f[2].width == 0 ? 2 : 3;
+}
+
 // The bits of the first word that carry something; all others are zero.
-static uint64_t used_bits(const struct ap_format_info *format) {
-  uint64_t used = 0xFF;
-  for (unsigned i = 0; i < format->fields; i++)
+static uint64_t used_bits(const struct ap_format_info *format, unsigned fields) {
+  uint64_t used = format == &FORMATS[AP_FORMAT_KEY] ? 0x3FF : 0xFF;
+  for (unsigned i = 0; i < fields; i++)
     used |= (uint64_t)0xFFFF << field_shift(format, i);
   if (format->has_index)
     used |= 0xFFFFFFFF00000000u;
@@ -58,7 +63,12 @@ static uint64_t used_bits(const struct ap_format_info *format) {
 unsigned ap_encode(const struct ap_instr *instr, uint64_t words[2]) {
   const struct ap_format_info *format = &FORMATS[OPS[instr->op].format];
   uint64_t word = (uint64_t)instr->op;
-  for (unsigned i = 0; i < format->fields; i++)
+  unsigned fields = format->fields;
+  if (format == &FORMATS[AP_FORMAT_KEY]) {
+    fields = key_fields(instr);
+    word |= (uint64_t)fields << 8;
+  }
+  for (unsigned i = 0; i < fields; i++)
     word |= pack_field(instr->f[i]) << field_shift(format, i);
   if (format->has_tap)
     word |= (uint64_t)(instr->index & 0xFFFFu) << 32 | (uint64_t)instr->tap << 48;
@@ -83,7 +93,12 @@ unsigned ap_decode(const uint64_t *words, size_t count, struct ap_instr *out, co
     return 0;
   }
   const struct ap_format_info *format = &FORMATS[info->format];
-  if (word & ~used_bits(format)) {
+  unsigned fields = info->format == AP_FORMAT_KEY ? (unsigned)(word >> 8 & 3) : format->fields;
+  if (info->format == AP_FORMAT_KEY && fields == 0) {
+    *why = "an instruction with a key, but no fields";
+    return 0;
+  }
+  if (word & ~used_bits(format, fields)) {
     *why = "a reserved bit is set";
     return 0;
   }
@@ -92,7 +107,7 @@ unsigned ap_decode(const uint64_t *words, size_t count, struct ap_instr *out, co
     return 0;
   }
   out->op = (enum ap_op)(word & 0xFF);
-  for (unsigned i = 0; i < format->fields; i++)
+  for (unsigned i = 0; i < fields; i++)
     out->f[i] = unpack_field(word >> field_shift(format, i) & 0xFFFF);
   if (format->has_tap) {
     out->index = (uint32_t)(word >> 32 & 0xFFFF);

@@ -9,6 +9,15 @@
 #define AP_MAX_WIDTH 64
 #define AP_MAX_LOOP_NEST 4
 #define AP_FLAG_COLUMNS 4  // columns 0..3: carry C, F, G, H; zero between instructions
+#define AP_MAX_ROW_DISTANCE 65535
+
+// Features of an array.
+#define AP_FEATURE_ACCUMULATE 1u   // a compare may OR into the tag
+#define AP_FEATURE_WIDE_WRITE 2u   // a write mask may cover any number of columns
+#define AP_FEATURE_ROW_GATING 4u   // rows outside the row mask burn no compare energy
+#define AP_FEATURE_TAG_SHIFT 8u    // tags move between rows
+#define AP_FEATURE_TWO_D 16u       // compares over pairs of rows, segmented at any distance
+#define AP_FEATURE_POPCOUNT 32u    // tags are counted
 
 enum ap_op {
   AP_OP_INVALID = 0,
@@ -23,15 +32,27 @@ enum ap_format {
 };
 enum ap_class { AP_CLASS_CONTROL, AP_CLASS_MOVE, AP_CLASS_COMPUTE, AP_CLASS_HOST };
 
+enum ap_width_rule {
+#define AP_WIDTH_RULE(id, ...) AP_RULE_##id,
+#include "isa/width_rules.def"
+  AP_RULE_COUNT
+};
+enum ap_imm_bound { AP_IMM_NONE, AP_IMM_D, AP_IMM_A, AP_IMM_KEY, AP_IMM_ROWS };
+enum ap_tag_use { AP_TAG_CLOBBERS, AP_TAG_SETS, AP_TAG_USES, AP_TAG_TAKES };
+
 struct ap_op_info {
   const char *mnemonic;
   enum ap_format format;
   enum ap_class op_class;
   unsigned micro_widths;
+  enum ap_width_rule rule;
+  enum ap_imm_bound imm;
+  enum ap_tag_use tag;
+  unsigned needs;  // AP_FEATURE_*
   const char *semantics;
 };
 struct ap_format_info {
-  unsigned fields;
+  unsigned fields;  // KEY: at most
   bool has_index, has_tap, has_imm;
   unsigned words;
   const char *pattern;
@@ -39,6 +60,11 @@ struct ap_format_info {
 const struct ap_op_info *ap_op_info(unsigned op);  // NULL for an unknown opcode
 const struct ap_format_info *ap_format_info(enum ap_format format);
 enum ap_op ap_op_find(const char *mnemonic, size_t length);  // AP_OP_INVALID if unknown
+
+// Whether the widths (0: no such field) satisfy the rule of the op; else what is wrong (static text).
+const char *ap_widths_check(const struct ap_op_info *info, const uint8_t width[3]);
+// Number of meaningful bits of an immediate at these widths; 0 without one.
+unsigned ap_imm_width(const struct ap_op_info *info, const uint8_t width[3]);
 
 // A field: `width` columns (1..64) from column `col`, least significant bit first.
 struct ap_field {

@@ -1,30 +1,56 @@
 // SPDX-License-Identifier: Apache-2.0
-// Operand rules: what the semantics column of isa/ap_isa.def demands of widths and overlap.
+// Operand rules of isa/ap_isa.def: widths, immediates, overlap.
 #include "isa/isa.h"
 
 static bool overlap(struct ap_field x, struct ap_field y) {
   return x.col < y.col + y.width && y.col < x.col + x.width;
 }
 
-static bool fits(uint64_t value, unsigned width) {
-  return width >= 64 || value >> width == 0;
+const char *ap_widths_check(const struct ap_op_info *info, const uint8_t width[3]) {
+  unsigned d = width[0], a = width[1], b = width[2];
+  switch (info->rule) {
+#define AP_WIDTH_RULE(id, condition, wrong) case AP_RULE_##id: return (condition) ? NULL : wrong;
+#include "isa/width_rules.def"
+  default: return "unknown rule";
+  }
 }
 
-// Every operand that the format has is in range, and every one that it has not is zero.
-static const char *check_shape(const struct ap_instr *in, const struct ap_format_info *format, unsigned columns) {
+unsigned ap_imm_width(const struct ap_op_info *info, const uint8_t width[3]) {
+  switch (info->imm) {
+  case AP_IMM_D: return width[0];
+  case AP_IMM_A: return width[1];
+  case AP_IMM_KEY: return (unsigned)width[0] + width[1] + width[2];
+  case AP_IMM_ROWS: return 16;
+  default: return 0;
+  }
+}
+
+static const char *check_field(struct ap_field f, unsigned columns) {
+  if (f.width < 1 || f.width > AP_MAX_WIDTH)
+    return "field width outside 1..64";
+  if (f.col < AP_FLAG_COLUMNS)
+    return "field names a flag column (0..3)";
+  if (f.col >= AP_MAX_COLUMNS || (unsigned)f.col + f.width > columns)
+    return "field reaches beyond the machine's columns";
+  return NULL;
+}
+
+// Every operand that the format has is in range, and every one that it has not is zero. KEY has one to three fields.
+static const char *check_shape(const struct ap_instr *in, const struct ap_op_info *info, unsigned columns) {
+  const struct ap_format_info *format = ap_format_info(info->format);
   for (unsigned i = 0; i < 3; i++) {
     struct ap_field f = in->f[i];
-    if (i >= format->fields) {
+    bool may_lack = info->format == AP_FORMAT_KEY && i > 0;
+    if (i >= format->fields || (may_lack && f.width == 0)) {
       if (f.col || f.width)
         return "an operand that the format does not have";
       continue;
     }
-    if (f.width < 1 || f.width > AP_MAX_WIDTH)
-      return "field width outside 1..64";
-    if (f.col < AP_FLAG_COLUMNS)
-      return "field names a flag column (0..3)";
-    if (f.col >= AP_MAX_COLUMNS || (unsigned)f.col + f.width > columns)
-      return "field reaches beyond the machine's columns";
+    if (i && in->f[i - 1].width == 0)
+      return "a field behind one that is absent";
+    const char *why = check_field(f, columns);
+    if (why)
+      return why;
   }
   if (!format->has_index && in->index)
     return "an index that the format does not have";
@@ -37,65 +63,42 @@ static const char *check_shape(const struct ap_instr *in, const struct ap_format
   return NULL;
 }
 
-// The engines read sources while they write d bit by bit, so no source may share a column with d.
-// setk.if is the exception: it reads its condition once, before the first write.
-static const char *check_overlap(const struct ap_instr *in, const struct ap_format_info *format) {
-  if (in->op == AP_OP_SETKIF)
+// The engines read sources while they write d bit by bit, so no source may share a column with d. setk.if is an exception: it
+// reads its condition once, before the first write; add.pair reads other rows than it writes. The fields of a key
+// are one set of columns.
+static const char *check_overlap(const struct ap_instr *in, const struct ap_op_info *info) {
+  if (in->op == AP_OP_SETKIF || in->op == AP_OP_ADDPAIR)
     return NULL;
-  for (unsigned i = 1; i < format->fields; i++)
-    if (overlap(in->f[0], in->f[i]))
-      return "the destination overlaps a source";
+  for (unsigned i = 1; i < 3; i++)
+    if (in->f[i].width && overlap(in->f[0], in->f[i]))
+      return info->format == AP_FORMAT_KEY ? "two fields overlap" : "the destination overlaps a source";
+  if (info->format == AP_FORMAT_KEY && in->f[2].width && overlap(in->f[1], in->f[2]))
+    return "two fields overlap";
   return NULL;
 }
 
-static const char *check_widths(const struct ap_instr *in) {
-  unsigned d = in->f[0].width, a = in->f[1].width, b = in->f[2].width;
-  switch (in->op) {
-  case AP_OP_LOOP:
+static const char *check_imm(const struct ap_instr *in, const struct ap_op_info *info) {
+  uint8_t width[3] = {in->f[0].width, in->f[1].width, in->f[2].width};
+  unsigned bits = ap_imm_width(info, width);
+  if (in->op == AP_OP_LOOP)
     return in->index >= 1 && in->index <= INT32_MAX ? NULL : "loop count outside 1..2147483647";
-  case AP_OP_SETK:
-  case AP_OP_ADDK:
-    return fits(in->imm, d) ? NULL : "immediate wider than d";
-  case AP_OP_SETKIF:
-    if (a != 1)
-      return "the condition a is not one bit wide";
-    return fits(in->imm, d) ? NULL : "immediate wider than d";
-  case AP_OP_COPY:
-  case AP_OP_ADD:
-  case AP_OP_SUB:
-  case AP_OP_ADDS:
-  case AP_OP_SUBS:
-    return d >= a ? NULL : "d is narrower than a";
-  case AP_OP_COPYIF:
-    if (b != 1)
-      return "the condition b is not one bit wide";
-    return d == a ? NULL : "d and a differ in width";
-  case AP_OP_NOT:
-  case AP_OP_MAX:
-    return d == a ? NULL : "d and a differ in width";
-  case AP_OP_MUL:
-  case AP_OP_MULS:
-    return d == a + b ? NULL : "the width of d is not the sum of the widths of a and b";
-  case AP_OP_GTK:
-    if (d != 1)
-      return "the result d is not one bit wide";
-    return fits(in->imm, a) ? NULL : "immediate wider than a";
-  case AP_OP_GT:
-    if (d != 1)
-      return "the result d is not one bit wide";
-    return a == b ? NULL : "a and b differ in width";
-  default:
-    return NULL;
-  }
+  if (info->imm == AP_IMM_ROWS)
+    return in->imm >= 1 && in->imm <= AP_MAX_ROW_DISTANCE ? NULL : "row distance outside 1..65535";
+  if (bits && bits < 64 && in->imm >> bits)
+    return info->imm == AP_IMM_D ? "immediate wider than d" : info->imm == AP_IMM_A ? "immediate wider than a"
+                                                                                 : "key wider than its fields";
+  return NULL;
 }
 
 const char *ap_instr_check(const struct ap_instr *instr, unsigned columns) {
   const struct ap_op_info *info = ap_op_info((unsigned)instr->op);
   if (!info)
     return "unknown opcode";
-  const struct ap_format_info *format = ap_format_info(info->format);
-  const char *why = check_shape(instr, format, columns);
+  uint8_t width[3] = {instr->f[0].width, instr->f[1].width, instr->f[2].width};
+  const char *why = check_shape(instr, info, columns);
   if (!why)
-    why = check_overlap(instr, format);
-  return why ? why : check_widths(instr);
+    why = check_overlap(instr, info);
+  if (!why)
+    why = ap_widths_check(info, width);
+  return why ? why : check_imm(instr, info);
 }

@@ -12,6 +12,8 @@ void ap_events_add(struct ap_events *to, const struct ap_events *from) {
   to->move += from->move;
   to->shift += from->shift;
   to->count += from->count;
+  to->shift_rows += from->shift_rows;
+  to->count_rows += from->count_rows;
   to->external += from->external;
   to->host += from->host;
   to->compare_cells += from->compare_cells;
@@ -114,6 +116,7 @@ double ap_energy(const struct ap_technology *tech, const struct ap_machine *mach
   double dynamic = (double)events->match_cells * tech->compare_match_j + (double)mismatch * tech->compare_mismatch_j +
                    (double)events->changed_cells * tech->write_j + (double)same * tech->write_same_j +
                    (double)events->load_bits * tech->load_bit_j + (double)events->store_bits * tech->store_bit_j +
+                   (double)events->shift_rows * tech->shift_j + (double)events->count_rows * tech->count_j +
                    (double)events->external * tech->external_bit_j;
   double leakage = tech->leakage_w_per_cell * (double)cells * ((double)cycles / machine->clock_hz);
   return dynamic + leakage;

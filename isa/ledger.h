@@ -11,7 +11,9 @@ struct ap_events {
   uint64_t compare, write;      // compare and write steps, summed over tiles
   uint64_t load, store;         // bit columns loaded and stored, summed over tiles
   uint64_t load_bits, store_bits;  // rows × columns moved
-  uint64_t move, shift, count;  // between CAPs, tag shifts, tag counts (none of the present code)
+  uint64_t move;                // between CAPs (none of the present code)
+  uint64_t shift, count;        // one-row shifts of the tag, counts of the tag, summed over tiles
+  uint64_t shift_rows, count_rows;  // the same times the rows of the tile
   uint64_t external;            // bits crossing the chip border (network inputs and outputs)
   uint64_t host;                // host ops run
   uint64_t compare_cells;       // rows of the tile × columns searched
@@ -25,7 +27,7 @@ void ap_events_add(struct ap_events *to, const struct ap_events *from);
 // What the timing model knows of one executed tile.
 struct ap_tile_time {
   uint32_t row_tile;
-  uint64_t compute;       // compare steps × compare latency + write steps × write latency
+  uint64_t compute;       // ap_compute_cycles of its events
   uint64_t exposed;       // cycles of its plain loads and stores at the port
   uint64_t stored;        // of these, cycles of its stores (never shared by a multicast)
   uint64_t prefetched;    // cycles of its double-buffered loads at the port
@@ -35,6 +37,9 @@ struct ap_tile_time {
 };
 struct ap_layer_time { uint64_t cycles, compute, stall; uint32_t tiles, waves; uint64_t rows; uint32_t caps; };
 
+// Cycles that the steps among the events take: compares and writes by the technology's latency, one for each one-row shift of
+// the tag and each count.
+uint64_t ap_compute_cycles(const struct ap_technology *tech, const struct ap_events *events);
 // Cycles of one loaded or stored bit column: max(1, ceil(distinct / port)).
 uint64_t ap_column_cycles(const struct ap_machine *machine, uint64_t distinct);
 // Time of one epoch (the tiles between two barriers, in program order). Tile i runs on CAP i mod CAPs; CAPs

@@ -37,6 +37,9 @@ static const struct feature {
     {"accumulate", AP_FEATURE_ACCUMULATE},
     {"wide-write", AP_FEATURE_WIDE_WRITE},
     {"row-gating", AP_FEATURE_ROW_GATING},
+    {"tag-shift", AP_FEATURE_TAG_SHIFT},
+    {"two-d", AP_FEATURE_TWO_D},
+    {"popcount", AP_FEATURE_POPCOUNT},
 };
 
 // State of one reading. inih has no column or byte positions, so the line reader keeps them.
@@ -312,6 +315,14 @@ bool ap_technology_load(const char *name, struct ap_technology *out, struct bf_d
   return found != NULL && ap_technology_parse(found, out, diags);
 }
 
+const char *ap_feature_name(unsigned index, unsigned *bit) {
+  if (index >= BF_COUNT(features)) {
+    return NULL;
+  }
+  *bit = features[index].bit;
+  return features[index].name;
+}
+
 static void print_features(unsigned bits, struct bf_buf *out) {
   bf_buf_puts(out, bits == 0 ? "classic" : "");
   bool first = true;
@@ -353,6 +364,8 @@ bool ap_technology_set_vdd(struct ap_technology *technology, double vdd) {
   technology->compare_mismatch_j *= square;
   technology->write_j *= square;
   technology->write_same_j *= square;
+  technology->shift_j *= square;
+  technology->count_j *= square;
   technology->load_bit_j *= square;
   technology->store_bit_j *= square;
   technology->external_bit_j *= square;

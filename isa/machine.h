@@ -31,6 +31,8 @@ struct ap_technology {
   double write_j;              // J per written cell that changes
   double write_same_j;         // J per written cell that keeps its value
   uint32_t compare_cycles, write_cycles;  // latency of one compare / one write in clock cycles
+  double shift_j;              // J per row when the tag moves by one row
+  double count_j;              // J per row when the tags are counted
   double load_bit_j, store_bit_j;         // J per bit moved between MAP and CAP
   double external_bit_j;       // J per bit crossing the chip border
   double leakage_w_per_cell;   // W
@@ -48,6 +50,8 @@ void ap_technology_free(struct ap_technology *technology);
 // the file if `name` contains '/' or ends in ".ini". *source is owned by diags.
 bool ap_machine_load(const char *name, struct ap_machine *out, const struct bf_source **source, struct bf_diags *diags);
 bool ap_technology_load(const char *name, struct ap_technology *out, struct bf_diags *diags);
+// Name of feature number `index` in machine files, and its AP_FEATURE_* bit; NULL beyond the last.
+const char *ap_feature_name(unsigned index, unsigned *bit);
 // Canonical text of a machine (fixed key order): what binaries store; parses back to the same machine.
 void ap_machine_print(const struct ap_machine *machine, struct bf_buf *out);
 // Supply scaling: dynamic energy × (vdd/nominal)^2, leakage × vdd/nominal (documented in docs/cost-model.md).

@@ -42,3 +42,9 @@ const struct ap_micro *ap_program_micro(const struct ap_program *program, const 
   }
   return NULL;
 }
+
+unsigned ap_generator_features(const struct ap_machine *machine, const struct ap_technology *tech) {
+  double compare = tech->compare_match_j > tech->compare_mismatch_j ? tech->compare_match_j : tech->compare_mismatch_j;
+  bool dear = tech->write_cycles > tech->compare_cycles || tech->write_j > 10 * compare;
+  return machine->features | (dear ? AP_PREFER_FEW_WRITES : 0);
+}

@@ -93,6 +93,10 @@ struct ap_program {
   uint32_t *inputs; uint32_t ninputs;
   uint32_t *outputs; uint32_t noutputs;
   struct ap_blob source;                       // the .bfn text; may be empty
+  // Set by the assembler while its program is validated: takes the errors about instruction `instr` in place of the
+  // diagnostics, to say where it stands in the text. Else NULL.
+  void (*instr_error)(void *context, uint32_t instr, const char *text);
+  void *instr_error_context;
 };
 
 struct ap_program *ap_program_new(void);
@@ -100,6 +104,10 @@ void ap_program_free(struct ap_program *program);
 
 // The microcode program for an instruction, or NULL.
 const struct ap_micro *ap_program_micro(const struct ap_program *program, const struct ap_instr *instr);
+
+// What ap_micro_generate should know of an array in a technology: the machine's features, and AP_PREFER_FEW_WRITES where a write
+// takes more cycles or, changing a cell, more energy than ten searched cells.
+unsigned ap_generator_features(const struct ap_machine *machine, const struct ap_technology *tech);
 
 // Geometry shared by compiler, timing and engines.
 uint64_t ap_grid_rows(const struct ap_grid *grid);

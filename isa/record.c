@@ -5,9 +5,9 @@
 #include <string.h>
 
 static const struct ap_field_info FIELDS[] = {
-#define AP_FIELD(rec, tag, member, knd, cnt, text)                                                    \
+#define AP_FIELD(rec, tag, member, knd, cnt, otherwise, text)                                         \
   {.record = AP_RECORD_##rec, .key = #member, .kind = AP_KIND_##knd, .count = cnt,                    \
-   .offset = offsetof(struct tag, member), .meaning = text},
+   .offset = offsetof(struct tag, member), .fallback = otherwise, .meaning = text},
 #include "isa/records.def"
 };
 
@@ -17,7 +17,7 @@ static const struct ap_field_info FIELDS[] = {
    : (kind) == AP_KIND_U64 || (kind) == AP_KIND_I64 || (kind) == AP_KIND_F64                          ? 8  \
    : (kind) == AP_KIND_STR                                                                            ? sizeof(char *) \
                                                                                                       : 4)
-#define AP_FIELD(rec, tag, member, knd, cnt, text)                                                    \
+#define AP_FIELD(rec, tag, member, knd, cnt, otherwise, text)                                            \
   _Static_assert(sizeof(((struct tag *)0)->member) == (cnt) * KIND_BYTES(AP_KIND_##knd), "size of " #member);
 #include "isa/records.def"
 

@@ -12,7 +12,7 @@ enum ap_record {
 };
 enum ap_kind {
   AP_KIND_U8, AP_KIND_U32, AP_KIND_I32, AP_KIND_U64, AP_KIND_I64, AP_KIND_F32, AP_KIND_F64, AP_KIND_BOOL,
-  AP_KIND_STR, AP_KIND_DIM, AP_KIND_REF, AP_KIND_STORAGE, AP_KIND_HOSTKIND, AP_KIND_COUNT
+  AP_KIND_STR, AP_KIND_DIM, AP_KIND_REF, AP_KIND_TENSOR, AP_KIND_GRID, AP_KIND_STORAGE, AP_KIND_HOSTKIND, AP_KIND_COUNT
 };
 struct ap_field_info {
   enum ap_record record;
@@ -20,6 +20,7 @@ struct ap_field_info {
   enum ap_kind kind;
   unsigned count;
   size_t offset;
+  const char *fallback;  // default of the assembly text; "*": computed, "": none
   const char *meaning;
 };
 // Field `i` of a record in the order of the table, or NULL.

@@ -49,6 +49,10 @@ static void print_totals(const struct ap_report *r, const struct ap_figures *f, 
   bf_buf_printf(out, "events  compare %llu, write %llu, load %llu, store %llu, external %llu bits, host %llu\n",
                 (unsigned long long)e->compare, (unsigned long long)e->write, (unsigned long long)e->load,
                 (unsigned long long)e->store, (unsigned long long)e->external, (unsigned long long)e->host);
+  if (e->shift > 0 || e->count > 0) {
+    bf_buf_printf(out, "        tag shifts by a row %llu, tag counts %llu\n", (unsigned long long)e->shift,
+                  (unsigned long long)e->count);
+  }
   if (e->host > 0) {
     bf_buf_printf(out, "        host ops (softmax) run on the host and have no AP cycles\n");
   }

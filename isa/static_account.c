@@ -9,7 +9,7 @@
 
 // What one run of a region does per tile, apart from the number of rows.
 struct region {
-  uint64_t compares, writes, compare_cells;
+  uint64_t compares, writes, shifts, counts, compare_cells;  // shifts: by one row each
   double matches, tags, changed;   // expected, per row
   uint64_t *loads, *prefetches, *stores;  // instructions by descriptor
   uint32_t first_prefetch;         // descriptor of the first load.p, or UINT32_MAX
@@ -58,6 +58,8 @@ static void add_instr(struct walk *w, const struct ap_instr *instr, uint64_t tim
     struct region *r = &w->region;
     r->compares += cost->compares * times;
     r->writes += cost->writes * times;
+    r->shifts += cost->shifts * instr->imm * times;  // only instructions with a row distance have shift steps
+    r->counts += cost->counts * times;
     r->compare_cells += cost->compare_cells * times;
     r->matches += cost->expected_matches * (double)times;
     r->tags += cost->expected_tags * (double)times;
@@ -147,12 +149,18 @@ static void account_region(struct walk *w, uint32_t grid, uint32_t layer) {
   for (uint32_t t = 0; t < tiles; t++) {
     uint64_t row0 = (uint64_t)t * g->tile_rows, rows = all - row0 < g->tile_rows ? all - row0 : g->tile_rows;
     struct ap_tile_time time = {.row_tile = t, .load_key = key};
-    struct ap_events *events = &account->events;
-    time.compute = r->compares * w->tech->compare_cycles + r->writes * w->tech->write_cycles;
-    events->compare += r->compares;
-    events->write += r->writes;
-    events->compare_cells += r->compare_cells * ap_searched_rows(&p->machine, rows);
-    tile_moves(w, row0, rows, events, &time);
+    struct ap_events events = {
+        .compare = r->compares,
+        .write = r->writes,
+        .shift = r->shifts,
+        .count = r->counts,
+        .shift_rows = r->shifts * rows,
+        .count_rows = r->counts * rows,
+        .compare_cells = r->compare_cells * ap_searched_rows(&p->machine, rows),
+    };
+    time.compute = ap_compute_cycles(w->tech, &events);
+    tile_moves(w, row0, rows, &events, &time);
+    ap_events_add(&account->events, &events);
     BF_PUSH(w->tiles, w->ntiles, w->capacity) = time;
   }
   w->expected[layer].matches += r->matches * (double)all;

@@ -8,6 +8,10 @@
 
 #include "isa/ledger.h"
 
+uint64_t ap_compute_cycles(const struct ap_technology *tech, const struct ap_events *events) {
+  return events->compare * tech->compare_cycles + events->write * tech->write_cycles + events->shift + events->count;
+}
+
 uint64_t ap_column_cycles(const struct ap_machine *machine, uint64_t distinct) {
   uint64_t cycles = (distinct + machine->port_bits - 1) / machine->port_bits;
   return cycles > 0 ? cycles : 1;

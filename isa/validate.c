@@ -23,6 +23,12 @@ bool ap_check_full(const struct ap_check *check) { return check->errors >= AP_MA
 
 static bool is_name(const char *text) { return text && *text; }
 
+// What ap_technology_load would take for the path of a file: a binary may not make its reader open one.
+static bool is_path(const char *name) {
+  size_t length = strlen(name);
+  return strchr(name, '/') || (length >= 4 && strcmp(name + length - 4, ".ini") == 0);
+}
+
 static void check_header(struct ap_check *check) {
   const struct ap_program *p = check->program;
   const struct ap_machine *m = &p->machine;
@@ -30,6 +36,8 @@ static void check_header(struct ap_check *check) {
     ap_check_fail(check, "the network has no name");
   if (!is_name(p->tech))
     ap_check_fail(check, "no technology is named");
+  else if (is_path(p->tech))
+    ap_check_fail(check, "the technology is named by a path, not by its name");
   if (p->batch < 1)
     ap_check_fail(check, "the batch is 0");
   if (!isfinite(p->vdd) || p->vdd <= 0)
@@ -153,6 +161,18 @@ static void check_border(struct ap_check *check, const uint32_t *list, uint32_t 
   free(seen);
 }
 
+const char *ap_host_softmax_check(const struct ap_program *program, const struct ap_host *host) {
+  const struct ap_tensor *in = &program->tensors[host->input], *out = &program->tensors[host->output];
+  if (in->bits > 8 || (out->bits != 8 && out->bits != 16))
+    return "softmax wants an input of at most 8 bits and an output of 8 or 16";
+  if (ap_tensor_elements(in) != ap_tensor_elements(out) || in->shape[3] != out->shape[3] || in->shape[3] > 4096)
+    return "softmax wants equal shapes and at most 4096 classes";
+  double real = (double)host->beta * (double)host->in_scale * (double)(1 << (31 - AP_SOFTMAX_DIFF_BITS));
+  if (!(real >= 1) || !isfinite(real))  // the kernel's multiplier is at least 1
+    return "softmax has an input scale or beta out of range";
+  return NULL;
+}
+
 static void check_hosts(struct ap_check *check) {
   const struct ap_program *p = check->program;
   for (uint32_t i = 0; i < p->nhosts && !ap_check_full(check); i++) {
@@ -166,10 +186,11 @@ static void check_hosts(struct ap_check *check) {
       ap_check_fail(check, "host op %u writes the constant %s", i, out->name);
     if (ap_tensor_elements(in) != ap_tensor_elements(out) || in->shape[3] != out->shape[3])
       ap_check_fail(check, "host op %u: the shapes of %s and %s differ", i, in->name, out->name);
-    if (in->bits > 16 || out->bits > 16)
-      ap_check_fail(check, "host op %u: more than 16 bits", i);
     if (!isfinite(h->in_scale) || h->in_scale <= 0 || !isfinite(h->beta))
       ap_check_fail(check, "host op %u: its scale is not a positive number", i);
+    const char *why = ap_host_softmax_check(p, h);
+    if (why)
+      ap_check_fail(check, "host op %u: %s", i, why);
   }
 }
 

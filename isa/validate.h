@@ -8,9 +8,10 @@
 
 #define AP_MAX_ERRORS 20                       // then the rest is not looked at
 #define AP_MAX_TAPS 65536u                     // taps of a descriptor: a tap is 16 bits
-#define AP_MAX_TILES ((uint64_t)1 << 24)       // tiles that one run executes
+#define AP_MAX_TILES ((uint64_t)1 << 20)       // tiles that one run executes
 #define AP_MAX_EXECUTED ((uint64_t)1 << 40)    // instructions that one run executes, over all tiles
 #define AP_NO_GRID UINT32_MAX
+#define AP_NARROW_WRITE 2u                     // columns of one write without AP_FEATURE_WIDE_WRITE
 
 struct ap_check {
   const struct ap_program *program;
@@ -27,8 +28,11 @@ void ap_check_micros(struct ap_check *check);       // microcode programs
 void ap_check_tables(struct ap_check *check);       // tables and streams; fills table_grid
 void ap_check_code(struct ap_check *check);         // layers, regions, loops, every instruction, total work
 
-// One MOVE or COMPUTE instruction. NULL or what is wrong. *grid: the grid of its descriptor, or AP_NO_GRID.
+// One MOVE or COMPUTE instruction, without the rule of tags. NULL or what is wrong. *grid: the grid of its descriptor, or AP_NO_GRID.
 const char *ap_check_instr(const struct ap_program *program, const struct ap_instr *instr, uint32_t *grid);
+// Whether the softmax kernel covers the types, shapes and scales of a host op whose tensors exist. NULL or what is wrong.
+#define AP_SOFTMAX_DIFF_BITS 5  // integer bits of the kernel's scaled differences
+const char *ap_host_softmax_check(const struct ap_program *program, const struct ap_host *host);
 // Bounds of coordinate k of a descriptor at one tap over all rows of its grid.
 void ap_desc_bounds(const struct ap_program *program, const struct ap_desc *desc, uint32_t tap, unsigned k,
                     int64_t *low, int64_t *high);

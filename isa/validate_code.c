@@ -4,25 +4,31 @@
 
 #include "isa/validate.h"
 
-// Width of the immediate's meaningful bits for a program, 0 without an immediate.
-static unsigned imm_width(const struct ap_micro *micro, const struct ap_op_info *info) {
-  if (!ap_format_info(info->format)->has_imm)
-    return 0;
-  return micro->op == AP_OP_GTK ? micro->width[1] : micro->width[0];
+// What the machine's array lacks of the features `needs`: NULL if nothing.
+static const char *lacking(const struct ap_machine *machine, unsigned needs) {
+  static const struct { unsigned feature; const char *why; } WHY[] = {
+      {AP_FEATURE_ACCUMULATE, "the machine's array lacks the feature accumulate"},
+      {AP_FEATURE_TAG_SHIFT, "the machine's array lacks the feature tag-shift"},
+      {AP_FEATURE_TWO_D, "the machine's array lacks the feature two-d"},
+      {AP_FEATURE_POPCOUNT, "the machine's array lacks the feature popcount"},
+  };
+  unsigned missing = needs & ~machine->features;
+  for (size_t i = 0; i < BF_COUNT(WHY); i++)
+    if (missing & WHY[i].feature)
+      return WHY[i].why;
+  return missing ? "the machine's array lacks a feature" : NULL;
 }
 
 static const char *check_micro(const struct ap_program *p, const struct ap_micro *micro) {
   const char *why = ap_micro_check(micro);
-  if (why)
-    return why;
-  for (uint32_t i = 0; i < micro->nsteps; i++)
-    if (micro->steps[i].kind == AP_STEP_COMPARE_OR && !(p->machine.features & AP_FEATURE_ACCUMULATE))
-      return "it accumulates tags, which the machine cannot";
-  unsigned bits = imm_width(micro, ap_op_info((unsigned)micro->op));
-  for (uint32_t i = 0; i < micro->nlits; i++)
-    if (micro->lits[i].value >= AP_LIT_K && micro->lits[i].kbit >= bits)
-      return "it uses a bit that its immediate does not have";
-  return NULL;
+  bool narrow = !(p->machine.features & AP_FEATURE_WIDE_WRITE);
+  for (uint32_t i = 0; !why && i < micro->nsteps; i++) {
+    const struct ap_step_info *info = ap_step_info(micro->steps[i].kind);
+    why = lacking(&p->machine, info->needs);
+    if (!why && narrow && info->event == AP_EVENT_WRITE && micro->steps[i].nlits > AP_NARROW_WRITE)
+      why = "it writes more than 2 columns at once, and the machine's array lacks the feature wide-write";
+  }
+  return why;
 }
 
 static bool ascending(const struct ap_micro *x, const struct ap_micro *y) {
@@ -67,6 +73,11 @@ static const char *check_move(const struct ap_program *p, const struct ap_instr 
   return NULL;
 }
 
+static const char *check_compute(const struct ap_program *p, const struct ap_instr *instr) {
+  const char *why = lacking(&p->machine, ap_op_info((unsigned)instr->op)->needs);
+  return why || ap_program_micro(p, instr) ? why : "there is no microcode for it";
+}
+
 const char *ap_check_instr(const struct ap_program *program, const struct ap_instr *instr, uint32_t *grid) {
   *grid = AP_NO_GRID;
   const char *why = ap_instr_check(instr, program->machine.columns);
@@ -76,7 +87,7 @@ const char *ap_check_instr(const struct ap_program *program, const struct ap_ins
   case AP_CLASS_MOVE:
     return check_move(program, instr, grid);
   case AP_CLASS_COMPUTE:
-    return ap_program_micro(program, instr) ? NULL : "there is no microcode for it";
+    return check_compute(program, instr);
   default:
     return "neither a move nor a computation";
   }
@@ -88,6 +99,8 @@ static void check_table(struct ap_check *check, uint32_t number) {
   *of = AP_NO_GRID;
   for (uint32_t i = 0; i < table->count && !ap_check_full(check); i++) {
     const char *why = ap_check_instr(check->program, &table->items[i], &grid);
+    if (!why && ap_op_info((unsigned)table->items[i].op)->tag != AP_TAG_CLOBBERS)
+      why = "instructions on tags cannot stand in a table: streams do not keep tags";
     if (!why && grid != AP_NO_GRID && *of != AP_NO_GRID && *of != grid)
       why = "its descriptor is of another grid than those before";
     if (why)
@@ -119,6 +132,7 @@ void ap_check_tables(struct ap_check *check) {
 struct walk {
   uint32_t grid;             // of the open region, or AP_NO_GRID
   unsigned depth;            // open loops
+  bool tagged;               // the tag is defined: by instructions in straight-line code before
   uint64_t times[AP_MAX_LOOP_NEST + 1];  // executions of the code at each depth; [0]: tiles of the region
   uint64_t executed, tiles;  // totals, at most the limits
 };
@@ -148,7 +162,7 @@ static const char *walk_region(struct walk *w, const struct ap_program *p, const
   w->grid = instr->index;
   w->times[0] = ap_grid_tiles(&p->grids[instr->index]);
   if (w->times[0] > AP_MAX_TILES - w->tiles)
-    return "the program has more than 2^24 tiles";
+    return "the program has more than 2^20 tiles";
   w->tiles += w->times[0];
   return NULL;
 }
@@ -182,6 +196,19 @@ static const char *walk_steps(struct ap_check *check, struct walk *w, const stru
   return add_work(w, stream->count);
 }
 
+// Tags pass from one instruction on tags to the next; loads and stores between them do not touch them, everything else does.
+static const char *walk_tag(struct walk *w, const struct ap_instr *instr) {
+  const struct ap_op_info *info = ap_op_info((unsigned)instr->op);
+  bool given = w->tagged;
+  if (info->op_class == AP_CLASS_MOVE)
+    return NULL;
+  w->tagged = info->tag == AP_TAG_SETS || info->tag == AP_TAG_USES;
+  if ((info->tag == AP_TAG_USES || info->tag == AP_TAG_TAKES) && !given)
+    return "no tags are defined here: a compare must come before it, with nothing between but instructions on tags, loads and "
+           "stores";
+  return NULL;
+}
+
 static const char *walk_instr(struct ap_check *check, struct walk *w, uint32_t at) {
   const struct ap_program *p = check->program;
   const struct ap_instr *instr = &p->code[at];
@@ -189,6 +216,8 @@ static const char *walk_instr(struct ap_check *check, struct walk *w, uint32_t a
   const char *why = ap_instr_check(instr, p->machine.columns);
   if (!why)
     why = add_work(w, 1);
+  if (!why)
+    why = walk_tag(w, instr);
   if (why)
     return why;
   switch (instr->op) {
@@ -259,6 +288,11 @@ void ap_check_code(struct ap_check *check) {
     const char *why = walk_instr(check, &w, at);
     if (!why && !inside && !belongs_to_no_layer(&p->code[at]))
       why = "it belongs to no layer";
+    if (why && p->instr_error) {
+      check->errors++;
+      p->instr_error(p->instr_error_context, at, why);
+      return;
+    }
     if (why) {
       struct bf_buf text = {0};
       if (ap_op_info((unsigned)p->code[at].op))

@@ -6,9 +6,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "isa/validate.h"
 #include "runtime/run.h"
 
-#define DIFF_BITS 5    // integer bits of the scaled difference to the largest input
+#define DIFF_BITS AP_SOFTMAX_DIFF_BITS  // integer bits of the scaled difference to the largest input
 #define SUM_BITS 12    // integer bits of the sum of exponentials
 
 static int32_t saturate(int64_t v) { return v > INT32_MAX ? INT32_MAX : v < INT32_MIN ? INT32_MIN : (int32_t)v; }
@@ -121,21 +122,6 @@ static void softmax_row(const struct scaling *s, const struct ap_memory *in, con
     }
     ap_memory_set(out, first + i, (uint64_t)(u < 0 ? 0 : u > limit ? limit : u));
   }
-}
-
-const char *ap_host_softmax_check(const struct ap_program *program, const struct ap_host *host) {
-  const struct ap_tensor *in = &program->tensors[host->input], *out = &program->tensors[host->output];
-  if (in->bits > 8 || (out->bits != 8 && out->bits != 16)) {
-    return "softmax wants an input of at most 8 bits and an output of 8 or 16";
-  }
-  if (ap_tensor_elements(in) != ap_tensor_elements(out) || in->shape[3] == 0 || in->shape[3] > 4096) {
-    return "softmax wants equal shapes and at most 4096 classes";
-  }
-  double real = (double)host->beta * (double)host->in_scale * (double)(1 << (31 - DIFF_BITS));
-  if (!(real >= 1) || !isfinite(real)) {  // the kernel's multiplier is at least 1
-    return "softmax has an input scale or beta out of range";
-  }
-  return NULL;
 }
 
 void ap_host_softmax(const struct ap_run *run, const struct ap_host *host) {

@@ -111,8 +111,7 @@ static void run_region(struct interp *in, uint32_t grid, uint32_t end, uint32_t 
     in->prefetched = false;
     ap_cap_begin(cap, rows, ap_searched_rows(&p->machine, rows));
     run_region_code(in, grid, end);
-    in->time.compute =
-        cap->events.compare * in->tech->compare_cycles + cap->events.write * in->tech->write_cycles;
+    in->time.compute = ap_compute_cycles(in->tech, &cap->events);
     ap_events_add(&in->layers[layer].events, &cap->events);
     BF_PUSH(in->tiles, in->ntiles, in->capacity) = in->time;
   }

@@ -64,17 +64,6 @@ static bool allocate_tensors(struct ap_run *run, struct bf_diags *diags) {
   return true;
 }
 
-static bool check_hosts(const struct ap_program *program, struct bf_diags *diags) {
-  for (uint32_t i = 0; i < program->nhosts; i++) {
-    const char *why = ap_host_softmax_check(program, &program->hosts[i]);
-    if (why != NULL) {
-      bf_error_file(diags, NULL, NULL, "host op %u: %s", i, why);
-      return false;
-    }
-  }
-  return true;
-}
-
 // Microcode is looked up once, not at each execution.
 static void resolve_micros(struct ap_run *run) {
   const struct ap_program *p = run->program;
@@ -100,7 +89,7 @@ struct ap_run *ap_run_new(const struct ap_program *program, struct bf_diags *dia
   struct ap_run *run = bf_alloc(1, sizeof *run);
   run->program = program;
   run->memory = bf_alloc((size_t)program->ntensors + 1, sizeof *run->memory);
-  if (!allocate_tensors(run, diags) || !check_hosts(program, diags)) {
+  if (!allocate_tensors(run, diags)) {
     ap_run_free(run);
     return NULL;
   }

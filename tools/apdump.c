@@ -3,6 +3,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "isa/asm.h"
 #include "isa/container.h"
@@ -12,12 +13,22 @@ enum { DONE = 0, WRONG_INPUT = 1, USAGE = 2 };
 static const char HELP[] =
     "usage: apdump FILE.apbin [-d] [--micro] [--headers] [--source]\n"
     "Shows an AP binary. Without an option: --headers.\n"
-    "  -d, --disassemble  the code, layer by layer, with its source lines and step streams\n"
-    "      --micro        the microcode of each instruction and width\n"
+    "  -d, --disassemble  the code, layer by layer, with the line of each layer and its step streams\n"
+    "      --micro        the microcode of each instruction and width; with -d: the passes under each instruction\n"
     "      --headers      network, machine, tensors, layers, sizes\n"
-    "      --source       the network's source text\n"
+    "      --source       the network's source text; with -d: between the layers\n"
     "      --help         this text\n"
     "      --version      the version\n";
+
+struct wanted { bool code, micro, headers, source; };
+
+// Code with its passes may be long: what is ready goes out now and then. Errors show at the end, in the stream's state.
+static void pass_on(struct bf_buf *out) {
+  if (out->length > 1u << 20) {
+    fwrite(out->data, 1, out->length, stdout);
+    out->length = 0;
+  }
+}
 
 static void dump_headers(const struct ap_program *p, struct bf_buf *out) {
   bf_buf_puts(out, "network:");
@@ -60,6 +71,42 @@ static void dump_move(const struct ap_program *p, const struct ap_instr *instr, 
   bf_buf_printf(out, "  ; %s %s", instr->op == AP_OP_STORE ? "to" : "from", tensor->name);
 }
 
+// One literal on the columns of an instruction: "c20=1".
+static void dump_literal(const struct ap_instr *instr, const struct ap_lit *lit, struct bf_buf *out) {
+  unsigned slot = lit->slot == AP_SLOT_PARTNER ? AP_SLOT_A : lit->slot;
+  unsigned column = slot <= AP_SLOT_B ? instr->f[slot].col + lit->bit : lit->bit;
+  bool bit = lit->value == AP_LIT_1;
+  if (lit->slot == AP_SLOT_SUM) {
+    bf_buf_printf(out, " sum += tags * 2^%u", lit->bit);
+    return;
+  }
+  if (lit->value == AP_LIT_K || lit->value == AP_LIT_NOT_K)
+    bit = (instr->imm >> lit->kbit & 1) == (lit->value == AP_LIT_K);
+  bf_buf_printf(out, lit->slot == AP_SLOT_PARTNER ? " partner.c%u=" : " c%u=", column);
+  if (lit->value == AP_LIT_S)
+    bf_buf_printf(out, "sum[%u]", lit->kbit);
+  else
+    bf_buf_puts(out, bit ? "1" : "0");
+}
+
+// The passes of an instruction, on its columns and with its immediate.
+static void dump_passes(const struct ap_program *p, const struct ap_instr *instr, unsigned depth, struct bf_buf *out) {
+  const struct ap_micro *micro = ap_program_micro(p, instr);
+  for (uint32_t s = 0; micro && s < micro->nsteps; s++) {
+    const struct ap_step *step = &micro->steps[s];
+    const struct ap_step_info *info = ap_step_info(step->kind);
+    bf_buf_printf(out, "%8s", "");
+    for (unsigned i = 0; i <= depth; i++)
+      bf_buf_puts(out, "  ");
+    bf_buf_printf(out, "%u: %s", step->group, info->text);
+    for (uint32_t i = 0; i < step->nlits; i++)
+      dump_literal(instr, &micro->lits[step->first + i], out);
+    if (info->event == AP_EVENT_SHIFT || (info->needs & AP_FEATURE_TWO_D))
+      bf_buf_printf(out, " by %llu", (unsigned long long)instr->imm);
+    bf_buf_puts(out, "\n");
+  }
+}
+
 static void dump_instr(const struct ap_program *p, const struct ap_instr *instr, unsigned depth, struct bf_buf *out) {
   for (unsigned i = 0; i < depth; i++)
     bf_buf_puts(out, "  ");
@@ -69,15 +116,20 @@ static void dump_instr(const struct ap_program *p, const struct ap_instr *instr,
 }
 
 // A step stream as the instructions it selects.
-static void dump_stream(const struct ap_program *p, uint32_t index, unsigned depth, struct bf_buf *out) {
+static void dump_stream(const struct ap_program *p, uint32_t index, unsigned depth, bool passes, struct bf_buf *out) {
   const struct ap_stream *stream = &p->streams[index];
   for (uint32_t s = 0; s < stream->count; s++) {
+    const struct ap_instr *instr = &p->tables[stream->table].items[stream->steps[s]];
     bf_buf_printf(out, "%8s", "");
-    dump_instr(p, &p->tables[stream->table].items[stream->steps[s]], depth, out);
+    dump_instr(p, instr, depth, out);
+    if (passes)
+      dump_passes(p, instr, depth, out);
+    pass_on(out);
   }
 }
 
-static void dump_code(const struct ap_program *p, uint32_t first, uint32_t end, uint64_t *offset, struct bf_buf *out) {
+static void dump_code(const struct ap_program *p, uint32_t first, uint32_t end, bool passes, uint64_t *offset,
+                      struct bf_buf *out) {
   unsigned depth = 1;
   for (uint32_t i = first; i < end; i++) {
     const struct ap_instr *instr = &p->code[i];
@@ -90,40 +142,62 @@ static void dump_code(const struct ap_program *p, uint32_t first, uint32_t end, 
         bf_buf_puts(out, "  ");
       bf_buf_printf(out, "steps #%u  ; %u steps of table %u\n", instr->index, p->streams[instr->index].count,
                     p->streams[instr->index].table);
-      dump_stream(p, instr->index, depth + 1, out);
+      dump_stream(p, instr->index, depth + 1, passes, out);
     } else {
       dump_instr(p, instr, depth, out);
+      if (passes)
+        dump_passes(p, instr, depth, out);
     }
     if (instr->op == AP_OP_GRID || instr->op == AP_OP_LOOP)
       depth++;
   }
 }
 
-static void dump_layers(const struct ap_program *p, struct bf_buf *out) {
-  uint64_t offset = 0;
-  uint32_t at = 0;
-  for (uint32_t i = 0; i < p->nlayers; i++) {
-    const struct ap_layer *layer = &p->layers[i];
-    dump_code(p, at, layer->first, &offset, out);
-    bf_buf_printf(out, "\n%s: %s, mapping %s, %u columns\n", layer->name, layer->op, layer->mapping,
-                  layer->columns_used);
-    ap_asm_print_line(p, layer->line, out);
-    dump_code(p, layer->first, layer->end, &offset, out);
-    at = layer->end;
+// Lines (after, upto] of the source text, numbered.
+static void dump_source_lines(const struct ap_program *p, uint32_t after, uint32_t upto, struct bf_buf *out) {
+  const char *at = p->source.data, *end = at ? at + p->source.length : NULL;
+  for (uint32_t n = 1; at && at < end && n <= upto; n++) {
+    const char *stop = memchr(at, '\n', (size_t)(end - at));
+    size_t length = (size_t)((stop ? stop : end) - at);
+    if (n > after) {
+      bf_buf_printf(out, "; %4u | ", n);
+      bf_buf_append(out, at, length);
+      bf_buf_puts(out, "\n");
+    }
+    at = stop ? stop + 1 : NULL;
   }
-  dump_code(p, at, p->ncode, &offset, out);
 }
 
-struct wanted { bool code, micro, headers, source; };
+static void dump_layers(const struct ap_program *p, const struct wanted *wanted, struct bf_buf *out) {
+  uint64_t offset = 0;
+  uint32_t at = 0, shown = 0;  // next instruction; last source line printed
+  for (uint32_t i = 0; i < p->nlayers; i++) {
+    const struct ap_layer *layer = &p->layers[i];
+    dump_code(p, at, layer->first, wanted->micro, &offset, out);
+    bf_buf_puts(out, "\n");
+    if (wanted->source && layer->line > shown) {
+      dump_source_lines(p, shown, layer->line, out);
+      shown = layer->line;
+    }
+    bf_buf_printf(out, "%s: %s, mapping %s, %u columns\n", layer->name, layer->op, layer->mapping, layer->columns_used);
+    if (!wanted->source)
+      ap_asm_print_line(p, layer->line, out);
+    dump_code(p, layer->first, layer->end, wanted->micro, &offset, out);
+    at = layer->end;
+  }
+  dump_code(p, at, p->ncode, wanted->micro, &offset, out);
+  if (wanted->source)
+    dump_source_lines(p, shown, UINT32_MAX, out);
+}
 
 static void dump(const struct ap_program *p, const struct wanted *wanted, struct bf_buf *out) {
   if (wanted->headers)
     dump_headers(p, out);
   if (wanted->code)
-    dump_layers(p, out);
-  for (uint32_t i = 0; i < p->nmicros && wanted->micro; i++)
+    dump_layers(p, wanted, out);
+  for (uint32_t i = 0; i < p->nmicros && wanted->micro && !wanted->code; i++)
     ap_asm_print_micro(&p->micros[i], out);
-  if (wanted->source)
+  if (wanted->source && !wanted->code)
     bf_buf_append(out, p->source.data, p->source.length);
 }
 

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "ir/reference.h"
+#include "isa/validate.h"
 #include "runtime/run.h"
 
 static uint64_t state = 88172645463325252u;

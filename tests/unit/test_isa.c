@@ -28,30 +28,30 @@ static uint64_t random64(void) {  // splitmix64
 }
 static unsigned pick(unsigned low, unsigned high) { return low + (unsigned)(random64() % (high - low + 1)); }
 
-// Random operands; widths follow the semantics column, places are drawn until the rules hold.
+// Random operands: widths, places and immediates are drawn until the rules hold.
 static struct ap_instr random_instr(const struct row *row) {
+  const struct ap_format_info *format = ap_format_info(row->format);
+  const struct ap_op_info *info = ap_op_info(row->code);
   for (;;) {
     struct ap_instr in = {.op = row->op};
-    const struct ap_format_info *format = ap_format_info(row->format);
-    unsigned a = pick(1, 64), b = pick(1, 64), d = pick(1, 64);
-    switch (row->op) {
-    case AP_OP_MUL: case AP_OP_MULS: a = pick(1, 32); b = pick(1, 32); d = a + b; break;
-    case AP_OP_NOT: case AP_OP_MAX: d = a; break;
-    case AP_OP_COPYIF: d = a; b = 1; break;
-    case AP_OP_SETKIF: a = 1; break;
-    case AP_OP_GT: d = 1; b = a; break;
-    case AP_OP_GTK: d = 1; break;
-    default: break;
-    }
-    unsigned widths[3] = {d, a, b};
-    for (unsigned i = 0; i < format->fields; i++)
-      in.f[i] = (struct ap_field){(uint16_t)pick(4, 1024 - widths[i]), (uint8_t)widths[i]};
+    unsigned w[3] = {pick(1, 64), pick(1, 64), pick(1, 64)};
+    unsigned fields = row->format == AP_FORMAT_KEY ? pick(1, format->fields) : format->fields;
+    for (unsigned i = 1; i < 3; i++)  // equal widths and bits are what rules ask for most
+      if (pick(0, 2))
+        w[i] = pick(0, 1) ? w[i - 1] : 1;
+    if (!pick(0, 2))
+      w[0] = pick(0, 1) ? 1 : w[1] + w[2] <= 64 ? w[1] + w[2] : 64;
+    for (unsigned i = 0; i < fields; i++)
+      in.f[i] = (struct ap_field){(uint16_t)pick(4, 1024 - w[i]), (uint8_t)w[i]};
+    uint8_t width[3] = {in.f[0].width, in.f[1].width, in.f[2].width};
+    if (ap_widths_check(info, width))
+      continue;
     if (format->has_index)
       in.index = format->has_tap ? pick(0, 65535) : (uint32_t)random64();
     if (format->has_tap)
       in.tap = (uint16_t)random64();
     if (format->has_imm)
-      in.imm = random64() >> pick(0, 63);
+      in.imm = random64() >> (64 - pick(1, ap_imm_width(info, width)));
     if (!ap_instr_check(&in, AP_MAX_COLUMNS))
       return in;
   }
@@ -139,11 +139,13 @@ static void test_reserved(void **state) {
   for (size_t i = 0; i < BF_COUNT(ROWS); i++) {
     struct ap_instr in = random_instr(&ROWS[i]), out;
     const struct ap_format_info *format = ap_format_info(ROWS[i].format);
-    for (unsigned bit = 8; bit < 64; bit++) {
+    bool key = ROWS[i].format == AP_FORMAT_KEY;
+    unsigned fields = !key ? format->fields : in.f[2].width ? 3 : in.f[1].width ? 2 : 1;
+    for (unsigned bit = key ? 10 : 8; bit < 64; bit++) {  // a key's bits 8-9: the number of its fields
       // The layout as formats.def describes it, written a second time.
       bool used = format->has_tap ? bit < 24 || bit >= 32
                   : format->has_index ? bit >= 32
-                                      : bit >= 16 && bit < 16 + 16 * format->fields;
+                                      : bit >= 16 && bit < 16 + 16 * fields;
       uint64_t words[2];
       const char *why;
       ap_encode(&in, words);
@@ -161,13 +163,14 @@ static void test_text(void **state) {
       struct bf_buf text = {0};
       struct bf_diags diags = {0};
       ap_asm_print_instr(&in, &text);
-      struct ap_parser parser = {.diags = &diags};
-      parser.source = bf_diags_add_source(&diags, "t", bf_buf_cstr(&text), text.length);
-      ap_parse_next(&parser);
+      struct ap_parser parser;
+      ap_parser_init(&parser, bf_diags_add_source(&diags, "t", bf_buf_cstr(&text), text.length), &diags);
       ap_parse_instr(&parser, &out);
       assert_int_equal(diags.errors, 0);
       assert_int_equal(parser.token.kind, AP_TOKEN_END);
       assert_same(&in, &out);
+      ap_program_free(parser.program);
+      ap_parser_free(&parser);
       bf_diags_free(&diags);
       bf_buf_free(&text);
     }

@@ -145,6 +145,9 @@ static void test_supply_scaling(void **state) {
   assert_true(ap_technology_set_vdd(&scaled, 0.5 * tech.vdd_nominal));
   assert_float_equal(scaled.compare_mismatch_j, tech.compare_mismatch_j / 4, 1e-25);
   assert_float_equal(scaled.write_j, tech.write_j / 4, 1e-25);
+  assert_true(tech.shift_j > 0 && tech.count_j > 0);
+  assert_float_equal(scaled.shift_j, tech.shift_j / 4, 1e-25);
+  assert_float_equal(scaled.count_j, tech.count_j / 4, 1e-25);
   assert_float_equal(scaled.leakage_w_per_cell, tech.leakage_w_per_cell / 2, 1e-20);
   assert_true(ap_technology_set_vdd(&scaled, tech.vdd_nominal));
   assert_float_equal(scaled.write_j, tech.write_j, 1e-25);

@@ -251,6 +251,8 @@ static void test_text_flips(void **state) {
   X(host_const, p->hosts[0].output = 1, "writes the constant")                                              \
   X(host_shape, p->hosts[0].input = 0, "shapes of")                                                         \
   X(host_scale, p->hosts[0].in_scale = -1, "not a positive number")                                         \
+  X(host_bits, p->hosts[0].input = 3, "at most 8 bits")                                                     \
+  X(host_beta, p->hosts[0].beta = 0, "beta out of range")                                                   \
   X(layer_name, p->layers[0].name = NULL, "no name")                                                        \
   X(layer_names, p->layers[0].name = p->layers[1].name, "two layers")                                       \
   X(grid_zero, p->grids[0].count[1] = 0, "row dimension is 0")                                              \
@@ -443,13 +445,13 @@ static void test_assembler_errors(void **state) {
       {".grid 0", ".grid 1", "number 1 where 0"},
       {".grid 0", ".gridd 0", "expected a directive"},
       {"tile_rows=7", "tile_rose=7", "unknown field"},
-      {"tile_rows=7", "tile_rows=x", "expected a number"},
-      {" tile_rows=7", "", ".grid needs tile_rows="},
-      {"count=[1, 2, 3, 4]", "count=[1, 2, 3]", "expected ','"},
+      {"tile_rows=7", "tile_rows=x", "expected a value"},
+      {" tensor=0", "", ".desc needs tensor="},
+      {"count=[1, 2, 3, 4]", "count=[1, 2, 3, 4, 5]", "at most 4 elements"},
       {"storage=const", "storage=konst", "unknown value of storage"},
       {"scale=0.1", "scale=nan", "finite number"},
       {"\"tiny\"", "\"ti\\qny\"", "unknown escape"},
-      {"\"tiny\"", "tiny", "expected a quoted text"},
+      {"\"tiny\"", "[tiny]", "expected a quoted text"},
       {".aps 1", ".aps 2", "unknown version"},
       {".aps 1", "", "no .aps directive"},
       {": write", ": wrote", "unknown microcode step"},
@@ -541,7 +543,7 @@ static void test_manual(void **state) {
   const char *why;
   assert_true(bf_read_file(BF_SOURCE_DIR "/docs/apbin.md", &text, &length, &why));
   static const char *const KINDS[AP_KIND_COUNT] = {"u8",  "u32", "i32", "u64", "i64", "f32", "f64",
-                                                   "bool", "text", "dim", "ref", "storage", "host kind"};
+                                                   "bool", "text", "dim", "ref", "u32", "u32", "storage", "host kind"};
   for (enum ap_record r = 0; r < AP_RECORD_COUNT; r++)
     for (unsigned i = 0; ap_record_field(r, i); i++) {
       const struct ap_field_info *f = ap_record_field(r, i);

@@ -111,15 +111,26 @@ static void test_energy(void **state) {
   double dynamic = 2 * 1 + 3 * 10 + 3 * 100 + 4 * 1000 + 2 * 1e4 + 3 * 1e5 + 4 * 1e6;
   assert_float_equal(ap_energy(&tech, &m, &e, 0, 0), dynamic, 1e-6);
   assert_float_equal(ap_energy(&tech, &m, &e, 6, 10), dynamic + 1e9 * 10 * 6e-9, 1e-3);
+  tech.shift_j = 1e7, tech.count_j = 1e8;
+  e.shift = e.count = 100;  // time, no energy
+  e.shift_rows = 3, e.count_rows = 2;
+  dynamic += 3 * 1e7 + 2 * 1e8;
+  assert_float_equal(ap_energy(&tech, &m, &e, 0, 0), dynamic, 1e-6);
   e.match_cells = 6;  // a rounded expectation above the whole
   assert_true(ap_energy(&tech, &m, &e, 0, 0) > 0);
+}
+
+static void test_compute_cycles(void **state) {
+  const struct ap_technology tech = {.compare_cycles = 3, .write_cycles = 10};
+  const struct ap_events e = {.compare = 5, .write = 2, .shift = 1000, .count = 100, .shift_rows = 7, .count_rows = 7};
+  assert_int_equal(ap_compute_cycles(&tech, &e), 1135);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_column_cycles), cmocka_unit_test(test_one_tile),  cmocka_unit_test(test_waves_and_port),
       cmocka_unit_test(test_multicast),     cmocka_unit_test(test_unlimited_caps), cmocka_unit_test(test_epochs_add),
-      cmocka_unit_test(test_energy),
+      cmocka_unit_test(test_energy),        cmocka_unit_test(test_compute_cycles),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -108,7 +108,7 @@ static inline struct ap_program *tiny_program(void) {
   p->descs[2] = (struct ap_desc){0, 2, 12, {0, 1, 2, 3}, {1, -1, 1, 1}, {0, 1, 0, 0}, {1, 1, 1, 3}, {0, 0, 0, 1}, 0};
   p->descs[3] = (struct ap_desc){1, 1, 4, {0, 1, 2, 3}, {0, 0, 0, 1}, {0, 0, 0, 0}, {1, 1, 1, 1}, {0, 0, 0, 0}, 0};
   p->hosts = bf_arena_alloc(&p->arena, p->nhosts = 1, sizeof *p->hosts);
-  p->hosts[0] = (struct ap_host){AP_HOST_SOFTMAX, 3, 4, 0.25f, 1.0f};
+  p->hosts[0] = (struct ap_host){AP_HOST_SOFTMAX, 4, 4, 0.25f, 1.0f};
   p->micros = bf_arena_alloc(&p->arena, 3, sizeof *p->micros);
   tiny_micro(p, AP_OP_MUL, 12, 8, 4);
   tiny_micro(p, AP_OP_SUB, 12, 8, 0);

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line of aplut.
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/aplut/aplut.h"
+
+enum option_id {
+  OPTION_NONE = 256,
+#define BF_OPTION(id, ...) OPTION_##id,
+#include "tools/aplut/options.def"
+};
+static const struct option_row { const char *name; int letter; const char *argument, *help; } rows[] = {
+#define BF_OPTION(id, name, letter, argument, help) {name, letter, argument, help},
+#include "tools/aplut/options.def"
+};
+#define NROWS ((int)BF_COUNT(rows))
+
+const char *const aplut_objective_names[] = {"cycles", "writes", "energy", NULL};
+static const char *const format_names[] = {"text", "json", "latex", NULL};
+
+static int usage(const char *fmt, const char *what) {
+  fprintf(stderr, "aplut: ");
+  fprintf(stderr, fmt, what);
+  fprintf(stderr, "\nTry 'aplut --help'.\n");
+  return 2;
+}
+
+static void help(void) {
+  puts("Usage: aplut [OPTION]... OPERATION [WIDTH]...\n"
+       "       aplut [OPTION]... bit:STEP\n"
+       "       aplut [OPTION]... 'RESULT, ... = EXPRESSION, ... [where CONDITION]'\n"
+       "       aplut --list | --optima\n\n"
+       "Prints the program of compares and writes of an instruction at the widths of its fields d, a, b, of one bit\n"
+       "step, or of a truth table of your own: passes, cycles, expected energy, and whether it is proven optimal.\n\n"
+       "  aplut add 8 8\n  aplut mul 16 8 8 --check\n  aplut bit:SUBR --features=accumulate\n"
+       "  aplut 'sum, carry = a ^ b ^ carry, maj(a, b, carry)' --format=latex\n");
+  for (int i = 0; i < NROWS; i++) {
+    char left[80], letter[8] = "    ";
+    if (rows[i].letter) {
+      snprintf(letter, sizeof letter, "-%c, ", rows[i].letter);
+    }
+    snprintf(left, sizeof left, "%s--%s%s%s", letter, rows[i].name, rows[i].argument ? "=" : "",
+             rows[i].argument ? rows[i].argument : "");
+    printf("  %-36s %s\n", left, rows[i].help);
+  }
+  puts("\nExit status: 0 done, 1 the input is wrong, a check failed or an optimum is missed, 2 wrong usage.");
+}
+
+// Index of the name, or -1.
+static int choose(const char *text, const char *const *names) {
+  for (int i = 0; names[i] != NULL; i++) {
+    if (strcmp(text, names[i]) == 0) {
+      return i;
+    }
+  }
+  return -1;
+}
+
+static int take_value(struct settings *s, int id, const char *arg) {
+  char *end;
+  int pick;
+  switch (id) {
+    case OPTION_VDD:
+      s->vdd = strtod(arg, &end);
+      return *arg && !*end && s->vdd >= 1e-3 && s->vdd <= 100 ? -1 : usage("--vdd wants volts, not '%s'", arg);
+    case OPTION_STATES:
+      errno = 0;
+      s->states = strtoull(arg, &end, 10);
+      return *arg >= '0' && *arg <= '9' && !*end && errno == 0 && s->states > 0 && s->states <= UINT64_C(1) << 40
+                 ? -1 : usage("--states wants a number from 1 to 2^40, not '%s'", arg);
+    case OPTION_OBJECTIVE:
+      pick = choose(arg, aplut_objective_names);
+      s->objective = (enum aplut_objective)(pick < 0 ? 0 : pick);
+      return pick >= 0 ? -1 : usage("--objective wants cycles, writes or energy, not '%s'", arg);
+    default:
+      pick = choose(arg, format_names);
+      s->format = (enum aplut_format)(pick < 0 ? 0 : pick);
+      return pick >= 0 ? -1 : usage("--format wants text, json or latex, not '%s'", arg);
+  }
+}
+
+static int take(struct settings *s, int id, const char *arg) {
+  switch (id) {
+    case OPTION_FEATURES: s->features = arg; return -1;
+    case OPTION_TARGET: s->target = arg; return -1;
+    case OPTION_TECH: s->tech = arg; return -1;
+    case OPTION_CHECK: s->check = true; return -1;
+    case OPTION_LIST: s->action = APLUT_LIST; return -1;
+    case OPTION_OPTIMA: s->action = APLUT_OPTIMA; return -1;
+    case OPTION_MANUAL: s->action = APLUT_MANUAL; return -1;
+    case OPTION_HELP: help(); return 0;
+    case OPTION_VERSION: puts("aplut " BF_VERSION); return 0;
+    default: return take_value(s, id, arg);
+  }
+}
+
+static int take_operands(struct settings *s, int argc, char **argv) {
+  if (s->action != APLUT_SHOW) {
+    return argc == 0 ? -1 : usage("'%s' is too much: --list and --optima stand alone", argv[0]);
+  }
+  if (argc == 0) {
+    return usage("no operation%s given", "");
+  }
+  s->operation = argv[0];
+  s->widths = argv + 1;
+  s->nwidths = (unsigned)(argc - 1);
+  bool instruction = strchr(s->operation, '=') == NULL && strncmp(s->operation, "bit:", 4) != 0;
+  if (!instruction && argc > 1) {
+    return usage("'%s' is too much: tables and bit steps have no widths (quote the expression)", argv[1]);
+  }
+  return -1;
+}
+
+int options_parse(struct settings *s, int argc, char **argv) {
+  struct option longs[NROWS + 1];
+  char letters[2 * NROWS + 2];
+  size_t n = 0;
+  letters[n++] = ':';
+  for (int i = 0; i < NROWS; i++) {
+    longs[i] = (struct option){rows[i].name, rows[i].argument ? required_argument : no_argument, NULL, OPTION_NONE + 1 + i};
+    if (rows[i].letter) {
+      letters[n++] = (char)rows[i].letter;
+      if (rows[i].argument) {
+        letters[n++] = ':';
+      }
+    }
+  }
+  letters[n] = 0;
+  longs[NROWS] = (struct option){0};
+  opterr = 0;
+  for (int c; (c = getopt_long(argc, argv, letters, longs, NULL)) != -1;) {
+    if (c == ':') {
+      return usage("option '%s' wants a value", argv[optind - 1]);
+    }
+    if (c == '?') {
+      return usage("unknown option '%s'", argv[optind - 1]);
+    }
+    for (int i = 0; i < NROWS && c < OPTION_NONE; i++) {
+      c = rows[i].letter == c ? OPTION_NONE + 1 + i : c;
+    }
+    int status = take(s, c, optarg);
+    if (status >= 0) {
+      return status;
+    }
+  }
+  return take_operands(s, argc - optind, argv + optind);
+}
