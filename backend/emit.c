@@ -199,7 +199,7 @@ struct ap_program *bf_emit(const struct bf_graph *graph, const struct bf_fprogra
   for (size_t i = 0; i < fields->nlayers; i++) emit_layer(&e, &fields->layers[i], &p->layers[i]);
   bf_emit_code(&e, (struct ap_instr){.op = AP_OP_HALT});
   emit_ends(&e, graph);
-  bool ok = bf_emit_micros(&e, options->machine.features, diags);
+  bool ok = bf_emit_micros(&e, ap_generator_features(&options->machine, &options->tech), diags);
   finish(&e);
   free(e.code);
   free(e.tables);

@@ -115,7 +115,9 @@ struct ap_parser {
   struct { struct ap_table *items; size_t count, capacity; } tables;
   struct { struct ap_stream *items; size_t count, capacity; } streams;
   struct { struct ap_micro *items; size_t count, capacity; } micros;
-  struct { struct ap_token *items; size_t count, capacity; } micro_at;
+  // Where items stand in the text, for the validator's errors.
+  struct ap_places { struct ap_token *items; size_t count, capacity; } record_at[AP_RECORD_COUNT], table_at, stream_at;
+  struct { struct ap_micro_place { struct ap_token where; enum ap_op op; uint8_t width[3]; } *items; size_t count, capacity; } micro_at;
   struct { uint64_t *items; size_t count, capacity; } consts;  // of values=
   struct { uint32_t *items; size_t count, capacity; } inputs, outputs;
 };

@@ -228,7 +228,9 @@ static void parse_statement(struct ap_parser *p) {
   ap_parse_next(p);
   if (ap_parse_record_directive(p, first) || parse_block(p, first))
     return;
-  if (first.kind == AP_TOKEN_WORD)
+  if (ap_token_is(p, first, ".end") || ap_token_is(p, first, ".endm") || ap_token_is(p, first, ".endr"))
+    ap_parse_error(p, first, NULL, "nothing is open here that this could end");
+  else if (first.kind == AP_TOKEN_WORD)
     ap_parse_unknown(p, first, DIRECTIVES, BF_COUNT(DIRECTIVES), "expected a directive or an instruction");
   else
     ap_parse_error(p, first, NULL, "expected a directive or an instruction");
@@ -297,22 +299,48 @@ static void check_complete(struct ap_parser *p) {
   }
 }
 
-// The validator's errors about an instruction get the line that it came from.
-static void place_error(void *context, uint32_t instr, const char *text) {
+static struct ap_token nth_place(const struct ap_places *places, uint32_t number) {
+  return number < places->count ? places->items[number] : (struct ap_token){.kind = AP_TOKEN_END};
+}
+
+// Programs are sorted: they are found by their keys. One that the text does not have is our own, and right.
+static struct ap_token micro_place(const struct ap_parser *p, uint32_t number) {
+  const struct ap_micro *micro = &p->program->micros[number];
+  for (size_t i = 0; i < p->micro_at.count; i++)
+    if (p->micro_at.items[i].op == micro->op && memcmp(p->micro_at.items[i].width, micro->width, 3) == 0)
+      return p->micro_at.items[i].where;
+  return (struct ap_token){.kind = AP_TOKEN_END};
+}
+
+static struct ap_token place_of(const struct ap_parser *p, enum ap_place place, uint32_t number) {
+  switch (place) {
+    case AP_PLACE_TENSOR: return nth_place(&p->record_at[AP_RECORD_TENSOR], number);
+    case AP_PLACE_GRID: return nth_place(&p->record_at[AP_RECORD_GRID], number);
+    case AP_PLACE_DESC: return nth_place(&p->record_at[AP_RECORD_DESC], number);
+    case AP_PLACE_HOST: return nth_place(&p->record_at[AP_RECORD_HOST], number);
+    case AP_PLACE_TABLE: return nth_place(&p->table_at, number);
+    case AP_PLACE_STREAM: return nth_place(&p->stream_at, number);
+    case AP_PLACE_MICRO: return micro_place(p, number);
+    default: return p->code_at.items[number];
+  }
+}
+
+// The validator's errors about an item get the line that it came from.
+static void place_error(void *context, enum ap_place place, uint32_t number, const char *text) {
   struct ap_parser *p = context;
   p->line_bad = false;
-  ap_parse_error(p, p->code_at.items[instr], NULL, "%s", text);
+  ap_parse_error(p, place_of(p, place, number), NULL, "%s", text);
 }
 
 static bool validate(struct ap_parser *p) {
   struct bf_diags *diags = p->diags;
   const char *old = diags->default_file;
   diags->default_file = p->source->name;
-  p->program->instr_error = place_error;
-  p->program->instr_error_context = p;
+  p->program->place_error = place_error;
+  p->program->place_error_context = p;
   bool ok = ap_program_validate(p->program, diags);
-  p->program->instr_error = NULL;
-  p->program->instr_error_context = NULL;
+  p->program->place_error = NULL;
+  p->program->place_error_context = NULL;
   diags->default_file = old;
   return ok;
 }

@@ -108,6 +108,7 @@ void ap_parse_table(struct ap_parser *p, struct ap_token opening) {
   }
   struct ap_table table = {ap_parse_keep(p, list.items, list.count, sizeof *list.items), (uint32_t)list.count};
   BF_PUSH(p->tables.items, p->tables.count, p->tables.capacity) = table;
+  BF_PUSH(p->table_at.items, p->table_at.count, p->table_at.capacity) = opening;
 }
 
 // Indices, separated by blanks or commas.
@@ -140,4 +141,5 @@ void ap_parse_stream(struct ap_parser *p, struct ap_token opening) {
   struct ap_stream stream = {.table = (uint32_t)value};
   parse_indices(p, &stream, opening);
   BF_PUSH(p->streams.items, p->streams.count, p->streams.capacity) = stream;
+  BF_PUSH(p->stream_at.items, p->stream_at.count, p->stream_at.capacity) = opening;
 }

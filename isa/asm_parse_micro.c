@@ -116,7 +116,8 @@ void ap_parse_micro(struct ap_parser *p, struct ap_token opening) {
   micro.lits = ap_parse_keep(p, lits.items, lits.count, sizeof *lits.items);
   micro.nlits = (uint32_t)lits.count;
   BF_PUSH(p->micros.items, p->micros.count, p->micros.capacity) = micro;
-  BF_PUSH(p->micro_at.items, p->micro_at.count, p->micro_at.capacity) = where;
+  struct ap_micro_place place = {where, micro.op, {micro.width[0], micro.width[1], micro.width[2]}};
+  BF_PUSH(p->micro_at.items, p->micro_at.count, p->micro_at.capacity) = place;
 }
 
 // ---- the programs of the finished list
@@ -141,7 +142,7 @@ static void find_twice(struct ap_parser *p) {
   struct { struct ap_micro micro; struct ap_token where; } *all = bf_alloc(to->nmicros, sizeof *all);
   for (uint32_t i = 0; i < to->nmicros; i++) {
     all[i].micro = to->micros[i];
-    all[i].where = p->micro_at.items[i];
+    all[i].where = p->micro_at.items[i].where;
   }
   qsort(all, to->nmicros, sizeof *all, order_any);  // the micro is the first member
   for (uint32_t i = 1; i < to->nmicros; i++)

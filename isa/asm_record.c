@@ -261,6 +261,7 @@ static void parse_item(struct ap_parser *p, struct ap_token directive, enum ap_r
   struct ap_filled filled = {.directive = directive};
   bool ok = ap_parse_item_name(p, space, p->lists[record].count, &filled.name);
   void *data = push(p, record);
+  BF_PUSH(p->record_at[record].items, p->record_at[record].count, p->record_at[record].capacity) = directive;
   if (record == AP_RECORD_GRID)
     BF_PUSH(p->grid_ranks.items, p->grid_ranks.count, p->grid_ranks.capacity) = 4;
   if (ok)

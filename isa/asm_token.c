@@ -25,6 +25,10 @@ void ap_parser_free(struct ap_parser *p) {
   free(p->grid_ranks.items);
   free(p->code_at.items);
   free(p->micro_at.items);
+  free(p->table_at.items);
+  free(p->stream_at.items);
+  for (unsigned i = 0; i < AP_RECORD_COUNT; i++)
+    free(p->record_at[i].items);
   ap_symbols_free(&p->symbols);
 }
 
@@ -242,6 +246,8 @@ void ap_parse_end_of_line(struct ap_parser *p) {
 }
 
 bool ap_parse_block_line(struct ap_parser *p, struct ap_token opening) {
+  if (p->errors >= AP_ASM_MAX_ERRORS)  // the rest is not looked at, however long macros make it
+    return false;
   while (p->token.kind == AP_TOKEN_NEWLINE)
     ap_parse_next(p);
   if (p->token.kind == AP_TOKEN_END) {

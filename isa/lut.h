@@ -60,9 +60,10 @@ struct ap_lut_options {
   struct ap_lut_cost cost;
   uint64_t max_states;    // search budget; 0: the default
 };
-enum ap_lut_result { AP_LUT_FOUND, AP_LUT_IMPOSSIBLE, AP_LUT_BUDGET };
+enum ap_lut_result { AP_LUT_FOUND, AP_LUT_IMPOSSIBLE, AP_LUT_BUDGET, AP_LUT_TOO_LARGE };
 
-// Finds a program. *why (static text) tells why there is none, or that the budget is spent; with FOUND it tells, where that is so, that
+// Finds a program. *why (static text) tells why there is none, that the budget is spent, or that the table is larger than what is
+// searched (more than 64 rows) and no short program was found by going from row to row; with FOUND it tells, where that is so, that
 // no order rewrites each row once and that rows pass through intermediate states. A program of zero steps is legal.
 enum ap_lut_result ap_lut_search(const struct ap_lut_table *table, const struct ap_lut_options *options,
                                  struct ap_lut_program *out, const char **why);

@@ -379,9 +379,14 @@ enum ap_lut_result ap_lut_search(const struct ap_lut_table *table, const struct 
       }
     }
   }
+  if (result == AP_LUT_BUDGET && table->nrows > LUT_EXACT_ROWS)
+    result = AP_LUT_TOO_LARGE;
   if (result == AP_LUT_IMPOSSIBLE)
     *why = "no program exists: each write makes rows equal that must become different; a further column that marks "
            "the rows already rewritten may help";
+  else if (result == AP_LUT_TOO_LARGE)
+    *why = "no program is found: tables of more than 64 rows are not searched, and going from row to row gives none of up to 96 "
+           "steps";
   else if (result == AP_LUT_BUDGET)
     *why = "the search budget is spent and no program is found";
   else if (!lut_once_order(table))

@@ -67,6 +67,8 @@ bool ap_micro_widths_legal(enum ap_op op, const uint8_t width[3]);
 // step, first/nlits within the arrays, nothing that uses tags before a compare or write.all has set them (raw tag
 // instructions of the table excepted). NULL or what is wrong.
 const char *ap_micro_check(const struct ap_micro *micro);
+// As above; *step: the step that is wrong, or nsteps where it is the program as a whole.
+const char *ap_micro_check_steps(const struct ap_micro *micro, uint32_t *step);
 
 // Cost that does not depend on data.
 struct ap_micro_cost {

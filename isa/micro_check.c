@@ -114,6 +114,12 @@ static const char *check_order(const struct ap_micro *m, uint32_t i) {
 }
 
 const char *ap_micro_check(const struct ap_micro *micro) {
+  uint32_t step;
+  return ap_micro_check_steps(micro, &step);
+}
+
+const char *ap_micro_check_steps(const struct ap_micro *micro, uint32_t *at) {
+  *at = micro->nsteps;
   if (!ap_micro_widths_legal(micro->op, micro->width)) {
     return "microcode for illegal operand widths";
   }
@@ -126,6 +132,7 @@ const char *ap_micro_check(const struct ap_micro *micro) {
   for (uint32_t i = 0; i < micro->nsteps; i++) {
     const struct ap_step *step = &micro->steps[i];
     const struct ap_step_info *kind = ap_step_info(step->kind);
+    *at = i;
     if (kind == NULL) {
       return "unknown kind of microcode step";
     }

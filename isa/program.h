@@ -72,6 +72,9 @@ struct ap_layer {
 
 struct ap_blob { char *data; size_t length; };
 
+// What an error of the validator is about.
+enum ap_place { AP_PLACE_INSTR, AP_PLACE_TENSOR, AP_PLACE_GRID, AP_PLACE_DESC, AP_PLACE_HOST, AP_PLACE_MICRO, AP_PLACE_TABLE, AP_PLACE_STREAM };
+
 struct ap_program {
   struct bf_arena arena;
   char *network;
@@ -93,10 +96,10 @@ struct ap_program {
   uint32_t *inputs; uint32_t ninputs;
   uint32_t *outputs; uint32_t noutputs;
   struct ap_blob source;                       // the .bfn text; may be empty
-  // Set by the assembler while its program is validated: takes the errors about instruction `instr` in place of the
-  // diagnostics, to say where it stands in the text. Else NULL.
-  void (*instr_error)(void *context, uint32_t instr, const char *text);
-  void *instr_error_context;
+  // Set by the assembler while its program is validated: takes the errors about item `number` of a list in place of
+  // the diagnostics, to say where it stands in the text. Else NULL.
+  void (*place_error)(void *context, enum ap_place place, uint32_t number, const char *text);
+  void *place_error_context;
 };
 
 struct ap_program *ap_program_new(void);

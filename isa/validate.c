@@ -7,15 +7,31 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool fail(struct ap_check *check) { return ++check->errors <= AP_MAX_ERRORS; }
+
 void ap_check_fail(struct ap_check *check, const char *fmt, ...) {
-  check->errors++;
-  if (check->errors > AP_MAX_ERRORS)
+  if (!fail(check))
     return;
   va_list args;
   va_start(args, fmt);
   char *text = bf_vformat(fmt, args);
   va_end(args);
   bf_error_file(check->diags, NULL, NULL, "invalid program: %s", text);
+  free(text);
+}
+
+void ap_check_fail_at(struct ap_check *check, enum ap_place place, uint32_t number, const char *fmt, ...) {
+  const struct ap_program *p = check->program;
+  if (!fail(check))
+    return;
+  va_list args;
+  va_start(args, fmt);
+  char *text = bf_vformat(fmt, args);
+  va_end(args);
+  if (p->place_error)
+    p->place_error(p->place_error_context, place, number, text);
+  else
+    bf_error_file(check->diags, NULL, NULL, "invalid program: %s", text);
   free(text);
 }
 
@@ -101,14 +117,16 @@ static void check_aliases(struct ap_check *check) {
       const struct ap_tensor *t = &p->tensors[at], *to = &p->tensors[t->alias];
       seen[at] = i + 1;
       if (ap_tensor_elements(t) != ap_tensor_elements(to) || t->bits != to->bits)
-        ap_check_fail(check, "tensor %u (%s) shares memory with tensor %u, but their elements or bits differ", at, t->name,
-                      t->alias);
+        ap_check_fail_at(check, AP_PLACE_TENSOR, at,
+                         "tensor %u (%s) shares memory with tensor %u, but their elements or bits differ", at, t->name,
+                         t->alias);
       if ((t->storage == AP_STORAGE_CONST) != (to->storage == AP_STORAGE_CONST))
-        ap_check_fail(check, "tensor %u (%s) and tensor %u share memory, but only one is constant", at, t->name, t->alias);
+        ap_check_fail_at(check, AP_PLACE_TENSOR, at, "tensor %u (%s) and tensor %u share memory, but only one is constant", at,
+                         t->name, t->alias);
       at = t->alias;
     }
     if (seen[at] == i + 1 && p->tensors[at].alias != UINT32_MAX)
-      ap_check_fail(check, "tensor %u (%s): its aliases run in a circle", i, p->tensors[i].name);
+      ap_check_fail_at(check, AP_PLACE_TENSOR, i, "tensor %u (%s): its aliases run in a circle", i, p->tensors[i].name);
     seen[at] = i + 1;
   }
   free(seen);
@@ -124,13 +142,14 @@ static void check_consts(struct ap_check *check) {
       continue;
     uint64_t elements = ap_tensor_elements(t);
     if (t->data != next || elements > p->nconsts - next) {
-      ap_check_fail(check, "constant tensor %u (%s) is not at its place in the constant pool", i, t->name);
+      ap_check_fail_at(check, AP_PLACE_TENSOR, i, "constant tensor %u (%s) is not at its place in the constant pool", i,
+                       t->name);
       return;
     }
     next += elements;
     for (uint64_t e = t->data; e < next && t->bits < 64; e++)
       if (p->consts[e] >> t->bits) {
-        ap_check_fail(check, "constant %llu of tensor %u (%s) has more than %u bits",
+        ap_check_fail_at(check, AP_PLACE_TENSOR, i, "constant %llu of tensor %u (%s) has more than %u bits",
                       (unsigned long long)(e - t->data), i, t->name, t->bits);
         break;
       }
@@ -178,19 +197,19 @@ static void check_hosts(struct ap_check *check) {
   for (uint32_t i = 0; i < p->nhosts && !ap_check_full(check); i++) {
     const struct ap_host *h = &p->hosts[i];
     if (h->kind >= AP_HOST_KIND_COUNT || h->input >= p->ntensors || h->output >= p->ntensors) {
-      ap_check_fail(check, "host op %u has an unknown kind or tensor", i);
+      ap_check_fail_at(check, AP_PLACE_HOST, i, "host op %u has an unknown kind or tensor", i);
       continue;
     }
     const struct ap_tensor *in = &p->tensors[h->input], *out = &p->tensors[h->output];
     if (out->storage == AP_STORAGE_CONST)
-      ap_check_fail(check, "host op %u writes the constant %s", i, out->name);
+      ap_check_fail_at(check, AP_PLACE_HOST, i, "host op %u writes the constant %s", i, out->name);
     if (ap_tensor_elements(in) != ap_tensor_elements(out) || in->shape[3] != out->shape[3])
-      ap_check_fail(check, "host op %u: the shapes of %s and %s differ", i, in->name, out->name);
+      ap_check_fail_at(check, AP_PLACE_HOST, i, "host op %u: the shapes of %s and %s differ", i, in->name, out->name);
     if (!isfinite(h->in_scale) || h->in_scale <= 0 || !isfinite(h->beta))
-      ap_check_fail(check, "host op %u: its scale is not a positive number", i);
+      ap_check_fail_at(check, AP_PLACE_HOST, i, "host op %u: its scale is not a positive number", i);
     const char *why = ap_host_softmax_check(p, h);
     if (why)
-      ap_check_fail(check, "host op %u: %s", i, why);
+      ap_check_fail_at(check, AP_PLACE_HOST, i, "host op %u: %s", i, why);
   }
 }
 
@@ -228,7 +247,8 @@ void ap_check_structure(struct ap_check *check) {
   for (uint32_t i = 0; i < p->ntensors && !ap_check_full(check); i++) {
     const char *why = check_tensor(p, &p->tensors[i]);
     if (why)
-      ap_check_fail(check, "tensor %u (%s): %s", i, p->tensors[i].name ? p->tensors[i].name : "", why);
+      ap_check_fail_at(check, AP_PLACE_TENSOR, i, "tensor %u (%s): %s", i, p->tensors[i].name ? p->tensors[i].name : "",
+                       why);
   }
   if (check->errors)
     return;

@@ -20,6 +20,9 @@ struct ap_check {
   uint32_t *table_grid;  // for each table the grid of its descriptors, or AP_NO_GRID
 };
 void ap_check_fail(struct ap_check *check, const char *fmt, ...) BF_PRINTF(2, 3);
+// An error about one item (ap_program's place_error).
+void ap_check_fail_at(struct ap_check *check, enum ap_place place, uint32_t number, const char *fmt, ...)
+    BF_PRINTF(4, 5);
 bool ap_check_full(const struct ap_check *check);  // enough errors
 
 void ap_check_structure(struct ap_check *check);    // header values, tensors, constants, inputs and outputs, host ops

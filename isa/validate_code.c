@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Validator: microcode, tables, streams, layers and code. Afterwards an engine may execute without any check.
+#include <stdlib.h>
 #include <string.h>
 
 #include "isa/validate.h"
@@ -19,11 +20,12 @@ static const char *lacking(const struct ap_machine *machine, unsigned needs) {
   return missing ? "the machine's array lacks a feature" : NULL;
 }
 
-static const char *check_micro(const struct ap_program *p, const struct ap_micro *micro) {
-  const char *why = ap_micro_check(micro);
+static const char *check_micro(const struct ap_program *p, const struct ap_micro *micro, uint32_t *step) {
+  const char *why = ap_micro_check_steps(micro, step);
   bool narrow = !(p->machine.features & AP_FEATURE_WIDE_WRITE);
   for (uint32_t i = 0; !why && i < micro->nsteps; i++) {
     const struct ap_step_info *info = ap_step_info(micro->steps[i].kind);
+    *step = i;
     why = lacking(&p->machine, info->needs);
     if (!why && narrow && info->event == AP_EVENT_WRITE && micro->steps[i].nlits > AP_NARROW_WRITE)
       why = "it writes more than 2 columns at once, and the machine's array lacks the feature wide-write";
@@ -39,13 +41,18 @@ void ap_check_micros(struct ap_check *check) {
   const struct ap_program *p = check->program;
   for (uint32_t i = 0; i < p->nmicros && !ap_check_full(check); i++) {
     const struct ap_micro *m = &p->micros[i];
-    const char *why = check_micro(p, m);
+    uint32_t step;
+    const char *why = check_micro(p, m, &step);
+    if (!why)
+      step = m->nsteps;
     if (!why && i && !ascending(&p->micros[i - 1], m))
       why = "the programs are not in ascending order of opcode and widths, or one is there twice";
     if (why) {
       const struct ap_op_info *info = ap_op_info((unsigned)m->op);
-      ap_check_fail(check, "microcode program %u (%s, widths %u %u %u): %s", i, info ? info->mnemonic : "?", m->width[0],
-                    m->width[1], m->width[2], why);
+      char *place = step < m->nsteps ? bf_format(", step %u", step) : bf_strndup("", 0);
+      ap_check_fail_at(check, AP_PLACE_MICRO, i, "microcode program %u (%s, widths %u %u %u)%s: %s", i,
+                       info ? info->mnemonic : "?", m->width[0], m->width[1], m->width[2], place, why);
+      free(place);
     }
   }
 }
@@ -104,7 +111,7 @@ static void check_table(struct ap_check *check, uint32_t number) {
     if (!why && grid != AP_NO_GRID && *of != AP_NO_GRID && *of != grid)
       why = "its descriptor is of another grid than those before";
     if (why)
-      ap_check_fail(check, "table %u, entry %u: %s", number, i, why);
+      ap_check_fail_at(check, AP_PLACE_TABLE, number, "table %u, entry %u: %s", number, i, why);
     else if (grid != AP_NO_GRID)
       *of = grid;
   }
@@ -117,12 +124,13 @@ void ap_check_tables(struct ap_check *check) {
   for (uint32_t i = 0; i < p->nstreams && !ap_check_full(check); i++) {
     const struct ap_stream *stream = &p->streams[i];
     if (stream->table >= p->ntables) {
-      ap_check_fail(check, "stream %u: its table does not exist", i);
+      ap_check_fail_at(check, AP_PLACE_STREAM, i, "stream %u: its table does not exist", i);
       continue;
     }
     for (uint32_t s = 0; s < stream->count; s++)
       if (stream->steps[s] >= p->tables[stream->table].count) {
-        ap_check_fail(check, "stream %u, step %u: table %u has no entry %u", i, s, stream->table, stream->steps[s]);
+        ap_check_fail_at(check, AP_PLACE_STREAM, i, "stream %u, step %u: table %u has no entry %u", i, s, stream->table,
+                         stream->steps[s]);
         break;
       }
   }
@@ -288,9 +296,9 @@ void ap_check_code(struct ap_check *check) {
     const char *why = walk_instr(check, &w, at);
     if (!why && !inside && !belongs_to_no_layer(&p->code[at]))
       why = "it belongs to no layer";
-    if (why && p->instr_error) {
+    if (why && p->place_error) {
       check->errors++;
-      p->instr_error(p->instr_error_context, at, why);
+      p->place_error(p->place_error_context, AP_PLACE_INSTR, at, why);
       return;
     }
     if (why) {

@@ -3,13 +3,11 @@
 // overflow and lies in its tensor or is padding.
 #include "isa/validate.h"
 
-static const char *check_grid(const struct ap_program *p, const struct ap_grid *grid) {
+static const char *check_grid(const struct ap_grid *grid) {
   uint64_t rows = 1;
   for (unsigned j = 0; j < 4; j++)
     if (grid->count[j] < 1 || !bf_mul_limit(rows, grid->count[j], BF_MAX_ELEMENTS, &rows))
       return "a row dimension is 0 or the rows are too many";
-  if (grid->tile_rows < 1 || grid->tile_rows > p->machine.rows)
-    return "the rows of a tile are 0 or more than a CAP has";
   return NULL;
 }
 
@@ -37,14 +35,17 @@ static const char *check_desc(const struct ap_program *p, const struct ap_desc *
 void ap_check_descriptors(struct ap_check *check) {
   const struct ap_program *p = check->program;
   for (uint32_t i = 0; i < p->ngrids && !ap_check_full(check); i++) {
-    const char *why = check_grid(p, &p->grids[i]);
+    const char *why = check_grid(&p->grids[i]);
     if (why)
-      ap_check_fail(check, "grid %u: %s", i, why);
+      ap_check_fail_at(check, AP_PLACE_GRID, i, "grid %u: %s", i, why);
+    else if (p->grids[i].tile_rows < 1 || p->grids[i].tile_rows > p->machine.rows)
+      ap_check_fail_at(check, AP_PLACE_GRID, i, "grid %u: tiles of %u rows; a CAP has 1 to %u", i, p->grids[i].tile_rows,
+                       p->machine.rows);
   }
   for (uint32_t i = 0; i < p->ndescs && !ap_check_full(check); i++) {
     const char *why = check_desc(p, &p->descs[i]);
     if (why)
-      ap_check_fail(check, "descriptor %u: %s", i, why);
+      ap_check_fail_at(check, AP_PLACE_DESC, i, "descriptor %u: %s", i, why);
   }
 }
 

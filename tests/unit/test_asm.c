@@ -181,7 +181,7 @@ static void test_errors(void **state) {
       {".macro m d\nadd \\d, c4:8\n.endm\nm c20:4", "d is narrower than a", 11, NULL},
       {".repeat 1000000\n.repeat 1000000\nsetk c4:1, 1\n.endr\n.endr", "16 MiB", 10, NULL},
       {".repeat 2\nsetk c4:1, 1", "not closed", 10, ".endr"},
-      {".endm", "expected", 10, NULL},
+      {".endm", "nothing is open here", 10, NULL},
       {"write c4:1=1", "no tags are defined", 10, NULL},
       {"add c4:8, c20:8 c5", "expected the end of the line", 10, NULL},
   };

@@ -257,8 +257,8 @@ static void test_text_flips(void **state) {
   X(layer_names, p->layers[0].name = p->layers[1].name, "two layers")                                       \
   X(grid_zero, p->grids[0].count[1] = 0, "row dimension is 0")                                              \
   X(grid_huge, p->grids[0].count[1] = UINT32_MAX, "too many")                                               \
-  X(grid_tile, p->grids[0].tile_rows = 0, "rows of a tile")                                                 \
-  X(grid_tile_large, p->grids[0].tile_rows = p->machine.rows + 1, "rows of a tile")                         \
+  X(grid_tile, p->grids[0].tile_rows = 0, "a CAP has 1 to")                                                 \
+  X(grid_tile_large, p->grids[0].tile_rows = p->machine.rows + 1, "a CAP has 1 to")                         \
   X(desc_grid, p->descs[0].grid = 2, "grid does not exist")                                                 \
   X(desc_tensor, p->descs[0].tensor = 9, "tensor does not exist")                                           \
   X(desc_bits, p->descs[0].bits = 9, "not those of its tensor")                                             \

@@ -137,7 +137,9 @@ int options_parse(struct settings *s, int argc, char **argv) {
       return usage("option '%s' wants a value", argv[optind - 1]);
     }
     if (c == '?') {
-      return usage("unknown option '%s'", argv[optind - 1]);
+      // Among letters in a row getopt has not moved on yet, so it is the letter that is named.
+      const char letter[3] = {'-', (char)optopt, 0};
+      return usage("unknown option '%s'", optopt > 0 && optopt < OPTION_NONE ? letter : argv[optind - 1]);
     }
     for (int i = 0; i < NROWS && c < OPTION_NONE; i++) {
       c = rows[i].letter == c ? OPTION_NONE + 1 + i : c;
