@@ -27,8 +27,4 @@ struct bf_compile_options {
 struct ap_program *bf_compile(const struct bf_graph *graph, const struct bf_compile_options *options,
                               struct bf_diags *diags);
 
-// Field program to AP program (all fields allocated). Used by bf_compile; exposed for tests.
-struct ap_program *bf_emit(const struct bf_graph *graph, const struct bf_fprogram *fields,
-                           const struct bf_compile_options *options, struct bf_diags *diags);
-
 #endif

@@ -9,10 +9,12 @@ static const enum ap_op op_of[BF_FOP_COUNT] = {
     [BF_FOP_LOAD] = AP_OP_LOAD,     [BF_FOP_LOADP] = AP_OP_LOADP, [BF_FOP_STORE] = AP_OP_STORE, [BF_FOP_SETK] = AP_OP_SETK,
     [BF_FOP_SETKIF] = AP_OP_SETKIF, [BF_FOP_COPY] = AP_OP_COPY,   [BF_FOP_COPYIF] = AP_OP_COPYIF, [BF_FOP_NOT] = AP_OP_NOT,
     [BF_FOP_ADD] = AP_OP_ADD,       [BF_FOP_SUB] = AP_OP_SUB,     [BF_FOP_ADDS] = AP_OP_ADDS,   [BF_FOP_ADDK] = AP_OP_ADDK,
-    [BF_FOP_MULS] = AP_OP_MULS,     [BF_FOP_MAX] = AP_OP_MAX,     [BF_FOP_GTK] = AP_OP_GTK,     [BF_FOP_GT] = AP_OP_GT,
+    [BF_FOP_MUL] = AP_OP_MUL,       [BF_FOP_MULS] = AP_OP_MULS,     [BF_FOP_MAX] = AP_OP_MAX,     [BF_FOP_GTK] = AP_OP_GTK,     [BF_FOP_GT] = AP_OP_GT,
+    [BF_FOP_MIN] = AP_OP_MIN,       [BF_FOP_COMPARE] = AP_OP_COMPARE, [BF_FOP_COMPOR] = AP_OP_COMPOR, [BF_FOP_WRITE] = AP_OP_WRITE,
 };
 
 #define MAX_STREAM_STEPS 60000u  // keeps every table below 2^16 entries
+#define MAX_DESCS 65536u         // a load or store has 16 bits for one
 
 static void emit_mem(struct bf_emitter *e, struct ap_tensor *t, const struct bf_fmem *mem, uint64_t *nconsts) {
   char text[16];
@@ -38,21 +40,19 @@ static void emit_mem(struct bf_emitter *e, struct ap_tensor *t, const struct bf_
   }
 }
 
-static void emit_memory(struct bf_emitter *e) {
+static void emit_memory(struct bf_emitter *e, const struct bf_fprogram *f) {
   struct ap_program *p = e->program;
-  const struct bf_fprogram *f = e->fields;
   p->tensors = bf_arena_alloc(&p->arena, f->nmems + 1, sizeof *p->tensors);
   p->ntensors = (uint32_t)f->nmems;
   for (size_t i = 0; i < f->nmems; i++) emit_mem(e, &p->tensors[i], &f->mems[i], &p->nconsts);
   p->consts = bf_arena_alloc(&p->arena, p->nconsts + 1, sizeof *p->consts);
   for (size_t i = 0; i < f->nmems; i++)
     if (f->mems[i].kind == BF_FMEM_CONST)
-      memcpy(p->consts + p->tensors[i].data, f->mems[i].data, f->mems[i].elements * sizeof *p->consts);
+      bf_fmem_elements(&f->mems[i], p->consts + p->tensors[i].data);
 }
 
-static void emit_descs(struct bf_emitter *e) {
+static void emit_descs(struct bf_emitter *e, const struct bf_fprogram *f) {
   struct ap_program *p = e->program;
-  const struct bf_fprogram *f = e->fields;
   p->grids = bf_arena_alloc(&p->arena, f->ngrids + 1, sizeof *p->grids);
   p->ngrids = (uint32_t)f->ngrids;
   for (size_t i = 0; i < f->ngrids; i++) {
@@ -76,14 +76,14 @@ static void emit_descs(struct bf_emitter *e) {
   }
 }
 
-static struct ap_field field_of(const struct bf_region *region, const struct bf_slice *slice) {
-  if (!slice->width) return (struct ap_field){0, 0};
-  return (struct ap_field){(uint16_t)(region->fields[slice->field].col + slice->offset), (uint8_t)slice->width};
+static struct ap_field field_of(const struct bf_region *region, struct bf_slice slice) {
+  if (!slice.width) return (struct ap_field){0, 0};
+  return (struct ap_field){(uint16_t)((unsigned)region->fields[slice.field].col + slice.offset), slice.width};
 }
 
 static struct ap_instr instr_of(const struct bf_region *region, const struct bf_fop *op) {
-  struct ap_instr instr = {.op = op_of[op->kind], .f = {field_of(region, &op->d), field_of(region, &op->a), field_of(region, &op->b)}};
-  if (op->kind == BF_FOP_STORE) {
+  struct ap_instr instr = {.op = op_of[op->kind], .f = {field_of(region, op->d), field_of(region, op->a), field_of(region, op->b)}};
+  if (!op->d.width) {  // operators that only read
     instr.f[0] = instr.f[1];
     instr.f[1] = (struct ap_field){0, 0};
   }
@@ -112,6 +112,8 @@ static size_t emit_stream(struct bf_emitter *e, const struct bf_region *region, 
 }
 
 static void emit_region(struct bf_emitter *e, const struct bf_region *region) {
+  if (e->grid != region->grid) bf_emit_close_table(e);  // descriptors of one table share their rows
+  e->grid = region->grid;
   bf_emit_code(e, (struct ap_instr){.op = AP_OP_GRID, .index = region->grid});
   for (size_t i = 0; i < region->nops;) {
     if (region->ops[i].in_stream) i = emit_stream(e, region, i);
@@ -129,7 +131,7 @@ static void emit_host(struct bf_emitter *e, const struct bf_flayer *layer) {
   bf_emit_code(e, (struct ap_instr){.op = AP_OP_BARRIER});
 }
 
-static void emit_layer(struct bf_emitter *e, const struct bf_flayer *from, struct ap_layer *to) {
+static void begin_layer(struct bf_emitter *e, const struct bf_flayer *from, struct ap_layer *to) {
   struct bf_arena *arena = &e->program->arena;
   to->name = bf_arena_strdup(arena, from->node->name);
   to->op = bf_arena_strdup(arena, bf_op_info(from->node->op)->name);
@@ -138,26 +140,40 @@ static void emit_layer(struct bf_emitter *e, const struct bf_flayer *from, struc
   to->bits_w = (uint8_t)from->bits_w;
   to->bits_a = (uint8_t)from->bits_a;
   to->macs = bf_node_macs(from->node);
-  to->output = from->out_mem;
   to->first = (uint32_t)e->ncode;
-  for (size_t r = 0; r < from->nregions; r++) {
-    const struct bf_region *region = &e->fields->regions[from->first_region + r];
-    emit_region(e, region);
-    if (region->columns_used > to->columns_used) to->columns_used = region->columns_used;
-  }
+}
+
+static void end_layer(struct bf_emitter *e, const struct bf_flayer *from, struct ap_layer *to) {
+  to->output = from->out_mem;
   if (from->host) emit_host(e, from);
   bf_emit_close_table(e);
   to->end = (uint32_t)e->ncode;
+  e->nlayers++;
 }
 
-static void emit_ends(struct bf_emitter *e, const struct bf_graph *graph) {
+void bf_emit_part(struct bf_emitter *e, const struct bf_fprogram *fields, bool whole) {
+  for (size_t i = fields->first_layer; i < fields->nlayers; i++) {
+    const struct bf_flayer *from = &fields->layers[i];
+    struct ap_layer *to = &e->program->layers[i];
+    if (!e->open) begin_layer(e, from, to);
+    for (size_t r = 0; r < from->nregions; r++) {
+      const struct bf_region *region = &fields->regions[from->first_region + r];
+      emit_region(e, region);
+      if (region->columns_used > to->columns_used) to->columns_used = region->columns_used;
+    }
+    e->open = !whole && i + 1 == fields->nlayers;
+    if (!e->open) end_layer(e, from, to);
+  }
+}
+
+static void emit_ends(struct bf_emitter *e, const struct bf_graph *graph, const struct bf_fprogram *fields) {
   struct ap_program *p = e->program;
   p->inputs = bf_arena_alloc(&p->arena, graph->ntensors + 1, sizeof *p->inputs);
   p->outputs = bf_arena_alloc(&p->arena, graph->ntensors + 1, sizeof *p->outputs);
   for (size_t i = 0; i < graph->ntensors; i++) {
     const struct bf_tensor *t = graph->tensors[i];
-    if (t->is_input) p->inputs[p->ninputs++] = e->fields->mem_of[i];
-    if (t->is_output) p->outputs[p->noutputs++] = e->fields->mem_of[i];
+    if (t->is_input) p->inputs[p->ninputs++] = fields->mem_of[i];
+    if (t->is_output) p->outputs[p->noutputs++] = fields->mem_of[i];
   }
 }
 
@@ -187,27 +203,37 @@ static void describe(struct bf_emitter *e, const struct bf_graph *graph, const s
   }
 }
 
-struct ap_program *bf_emit(const struct bf_graph *graph, const struct bf_fprogram *fields,
-                           const struct bf_compile_options *options, struct bf_diags *diags) {
-  struct bf_emitter e = {.program = ap_program_new(), .fields = fields};
-  struct ap_program *p = e.program;
-  describe(&e, graph, options);
-  emit_memory(&e);
-  emit_descs(&e);
-  p->layers = bf_arena_alloc(&p->arena, fields->nlayers + 1, sizeof *p->layers);
-  p->nlayers = (uint32_t)fields->nlayers;
-  for (size_t i = 0; i < fields->nlayers; i++) emit_layer(&e, &fields->layers[i], &p->layers[i]);
-  bf_emit_code(&e, (struct ap_instr){.op = AP_OP_HALT});
-  emit_ends(&e, graph);
-  bool ok = bf_emit_micros(&e, ap_generator_features(&options->machine, &options->tech), diags);
-  finish(&e);
-  free(e.code);
-  free(e.tables);
-  free(e.streams);
-  free(e.hosts);
-  free(e.items);
-  free(e.index);
-  if (ok) return p;
-  ap_program_free(p);
-  return NULL;
+void bf_emit_begin(struct bf_emitter *e, const struct bf_graph *graph, const struct bf_compile_options *options) {
+  *e = (struct bf_emitter){.program = ap_program_new()};
+  describe(e, graph, options);
+  e->program->layers = bf_arena_alloc(&e->program->arena, graph->nnodes + 1, sizeof *e->program->layers);
+}
+
+struct ap_program *bf_emit_finish(struct bf_emitter *e, const struct bf_graph *graph, const struct bf_fprogram *fields,
+                                  const struct bf_compile_options *options, struct bf_diags *diags) {
+  struct ap_program *p = e->program;
+  if (fields->ndescs > MAX_DESCS) {
+    bf_error_file(diags, NULL, NULL, "%zu descriptors are needed, at most %u are possible", fields->ndescs, MAX_DESCS);
+    return NULL;
+  }
+  p->nlayers = e->nlayers;
+  emit_memory(e, fields);
+  emit_descs(e, fields);
+  bf_emit_code(e, (struct ap_instr){.op = AP_OP_HALT});
+  emit_ends(e, graph, fields);
+  if (!bf_emit_micros(e, ap_generator_features(&options->machine, &options->tech), diags)) return NULL;
+  finish(e);
+  e->program = NULL;
+  return p;
+}
+
+void bf_emit_free(struct bf_emitter *e) {
+  ap_program_free(e->program);
+  free(e->code);
+  free(e->tables);
+  free(e->streams);
+  free(e->hosts);
+  free(e->items);
+  free(e->keys);
+  free(e->index);
 }

@@ -5,18 +5,34 @@
 
 #include "backend/compiler.h"
 
-// Lists grow on the heap; bf_emitter_finish moves them into the program's arena.
+// What tells one instruction of a table from another.
+struct bf_entry_key { uint64_t words[3]; };
+
+// A program under construction. Layers come in parts, as the pass manager hands them on. Lists grow on the heap; bf_emit_finish
+// moves them into the program's arena.
 struct bf_emitter {
   struct ap_program *program;
-  const struct bf_fprogram *fields;
+  uint32_t nlayers;  // whole ones
+  bool open;         // part of another one is there
   struct ap_instr *code; size_t ncode, code_capacity;
   struct ap_table *tables; size_t ntables, tables_capacity;
   struct ap_stream *streams; size_t nstreams, streams_capacity;
   struct ap_host *hosts; size_t nhosts, hosts_capacity;
   // The table that steps go to now: its items and a hash index of them.
   struct ap_instr *items; size_t nitems, items_capacity;
+  struct bf_entry_key *keys; size_t nkeys, keys_capacity;
   uint32_t *index; size_t index_size;
+  uint32_t grid;  // of the region emitted last
 };
+
+// Begins the program of a graph.
+void bf_emit_begin(struct bf_emitter *e, const struct bf_graph *graph, const struct bf_compile_options *options);
+// Code of the regions that `fields` holds now, all with columns; `whole`: its last layer is complete with them.
+void bf_emit_part(struct bf_emitter *e, const struct bf_fprogram *fields, bool whole);
+// Memory, constants and microcode; the caller owns the program. NULL and errors if there is no such microcode.
+struct ap_program *bf_emit_finish(struct bf_emitter *e, const struct bf_graph *graph, const struct bf_fprogram *fields,
+                                  const struct bf_compile_options *options, struct bf_diags *diags);
+void bf_emit_free(struct bf_emitter *e);  // what the emitter holds, the program too if it was not finished
 
 void bf_emit_code(struct bf_emitter *e, struct ap_instr instr);
 // Index of an instruction in the current table (added if new).

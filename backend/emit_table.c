@@ -14,17 +14,20 @@ void *bf_emit_keep(struct bf_emitter *e, const void *items, size_t count, size_t
 
 void bf_emit_code(struct bf_emitter *e, struct ap_instr instr) { BF_PUSH(e->code, e->ncode, e->code_capacity) = instr; }
 
-static uint64_t hash_instr(const struct ap_instr *instr) {
-  uint64_t words[2] = {0, 0};
-  ap_encode(instr, words);
-  return bf_hash(words, sizeof words);
+static uint64_t field_key(struct ap_field f) { return (uint64_t)f.col | (uint64_t)f.width << 16; }
+
+static struct bf_entry_key key_of_entry(const struct ap_instr *instr) {
+  return (struct bf_entry_key){{(uint64_t)instr->op | field_key(instr->f[0]) << 8 | field_key(instr->f[1]) << 32,
+                                field_key(instr->f[2]) | (uint64_t)instr->index << 32, instr->imm ^ instr->tap}};
 }
 
-static bool same_instr(const struct ap_instr *a, const struct ap_instr *b) {
-  uint64_t x[2] = {0, 0}, y[2] = {0, 0};
-  ap_encode(a, x);
-  ap_encode(b, y);
-  return x[0] == y[0] && x[1] == y[1];
+static uint64_t hash_key(const struct bf_entry_key *key) {
+  uint64_t h = 0;
+  for (int i = 0; i < 3; i++) {  // odd multipliers carry upwards only: bring the upper half down each time
+    h = (h ^ key->words[i]) * 0x9E3779B97F4A7C15u;
+    h ^= h >> 32;
+  }
+  return h;
 }
 
 static void rehash(struct bf_emitter *e, size_t size) {
@@ -32,19 +35,21 @@ static void rehash(struct bf_emitter *e, size_t size) {
   e->index = bf_alloc(size, sizeof *e->index);
   e->index_size = size;
   for (size_t i = 0; i < e->nitems; i++) {
-    size_t at = hash_instr(&e->items[i]) & (size - 1);
+    size_t at = hash_key(&e->keys[i]) & (size - 1);
     while (e->index[at]) at = (at + 1) & (size - 1);
     e->index[at] = (uint32_t)i + 1;
   }
 }
 
 uint16_t bf_emit_table_entry(struct bf_emitter *e, const struct ap_instr *instr) {
+  struct bf_entry_key key = key_of_entry(instr);
   if (2 * (e->nitems + 1) > e->index_size) rehash(e, e->index_size ? 2 * e->index_size : 256);
-  size_t at = hash_instr(instr) & (e->index_size - 1);
+  size_t at = hash_key(&key) & (e->index_size - 1);
   for (; e->index[at]; at = (at + 1) & (e->index_size - 1))
-    if (same_instr(&e->items[e->index[at] - 1], instr)) return (uint16_t)(e->index[at] - 1);
+    if (!memcmp(&e->keys[e->index[at] - 1], &key, sizeof key)) return (uint16_t)(e->index[at] - 1);
   e->index[at] = (uint32_t)e->nitems + 1;
   BF_PUSH(e->items, e->nitems, e->items_capacity) = *instr;
+  BF_PUSH(e->keys, e->nkeys, e->keys_capacity) = key;
   return (uint16_t)(e->nitems - 1);
 }
 
@@ -52,7 +57,7 @@ void bf_emit_close_table(struct bf_emitter *e) {
   if (!e->nitems) return;
   struct ap_table table = {bf_emit_keep(e, e->items, e->nitems, sizeof *e->items), (uint32_t)e->nitems};
   BF_PUSH(e->tables, e->ntables, e->tables_capacity) = table;
-  e->nitems = 0;
+  e->nitems = e->nkeys = 0;
   free(e->index);
   e->index = NULL;
   e->index_size = 0;

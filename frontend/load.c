@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "frontend/bfn.h"
+#include "frontend/onnx.h"
 #include "frontend/tflite.h"
 
 struct request {
@@ -14,6 +15,7 @@ struct request {
   uint32_t batch;
   struct bf_buf *text;
   struct bf_archive *weights;
+  unsigned assume_w, assume_a;
   struct bf_diags *diags;
 };
 
@@ -39,14 +41,29 @@ static struct bf_graph *load_bfn(const struct request *r) {
   return NULL;
 }
 
-static struct bf_graph *load_tflite(const struct request *r) {
+typedef bool import_function(const struct request *r, const void *data, size_t length, struct bf_buf *text,
+                             struct bf_archive *weights);
+
+static bool import_tflite(const struct request *r, const void *data, size_t length, struct bf_buf *text,
+                          struct bf_archive *weights) {
+  return bf_tflite_import(data, length, r->path, text, weights, r->diags);
+}
+
+static bool import_onnx(const struct request *r, const void *data, size_t length, struct bf_buf *text,
+                        struct bf_archive *weights) {
+  struct bf_onnx_options options = {.assume_w = r->assume_w, .assume_a = r->assume_a};
+  return bf_onnx_import(data, length, r->path, &options, text, weights, r->diags);
+}
+
+// Imports, and compiles the text that comes of it.
+static struct bf_graph *load_imported(const struct request *r, import_function *import) {
   char *data;
   size_t length;
   if (!read_whole(r, &data, &length)) return NULL;
   struct bf_buf text = {0};
   struct bf_archive weights = {0};
   struct bf_graph *graph = NULL;
-  if (bf_tflite_import(data, length, r->path, &text, &weights, r->diags)) {
+  if (import(r, data, length, &text, &weights)) {
     char *name = bf_format("%s (as .bfn)", r->path);
     const struct bf_source *source = bf_diags_add_source(r->diags, name, bf_buf_cstr(&text), text.length);
     struct bf_bfn_options options = {.batch = r->batch};
@@ -62,6 +79,9 @@ static struct bf_graph *load_tflite(const struct request *r) {
     bf_archive_free(&weights);
   return graph;
 }
+
+static struct bf_graph *load_tflite(const struct request *r) { return load_imported(r, import_tflite); }
+static struct bf_graph *load_onnx(const struct request *r) { return load_imported(r, import_onnx); }
 
 static struct bf_graph *load_bfir(const struct request *r) {
   if (r->batch > 1) {
@@ -87,17 +107,23 @@ static struct bf_graph *load_bfir(const struct request *r) {
 static const struct {
   const char *suffix;
   struct bf_graph *(*load)(const struct request *);
-} formats[] = {{".bfn", load_bfn}, {".tflite", load_tflite}, {".bfir", load_bfir}};
+} formats[] = {{".bfn", load_bfn}, {".tflite", load_tflite}, {".onnx", load_onnx}, {".bfir", load_bfir}};
 
 struct bf_graph *bf_load_network(const char *path, const struct bf_load_options *options, struct bf_diags *diags) {
   struct request r = {.path = path, .diags = diags};
-  if (options) r.batch = options->batch, r.text = options->text, r.weights = options->weights;
+  if (options) {
+    r.batch = options->batch, r.text = options->text, r.weights = options->weights;
+    r.assume_w = options->assume_w, r.assume_a = options->assume_a;
+  }
   size_t length = strlen(path);
   for (size_t i = 0; i < BF_COUNT(formats); i++) {
     size_t suffix = strlen(formats[i].suffix);
-    if (length > suffix && strcmp(path + length - suffix, formats[i].suffix) == 0) return formats[i].load(&r);
+    if (length <= suffix || strcmp(path + length - suffix, formats[i].suffix) != 0) continue;
+    if (r.assume_w && formats[i].load != load_onnx)
+      bf_warning_file(diags, path, NULL, "assumed widths are for .onnx models; they have no effect here");
+    return formats[i].load(&r);
   }
-  bf_error_file(diags, path, "networks are read from .bfn, .tflite and .bfir files",
+  bf_error_file(diags, path, "networks are read from .bfn, .tflite, .onnx and .bfir files",
                 "the file's suffix names no format this program reads");
   return NULL;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Loading a network of any supported format by the suffix of its file: .bfn (with its .npz beside it), .tflite,
-// .bfir. Importers print canonical .bfn text; that text is what gets compiled.
+// .onnx, .bfir. Importers print canonical .bfn text; that text is what gets compiled.
 #ifndef BF_LOAD_H
 #define BF_LOAD_H
 
@@ -11,6 +11,7 @@ struct bf_load_options {
   uint32_t batch;               // images side by side; 0 means 1
   struct bf_buf *text;          // if not NULL: receives the .bfn text (not for .bfir)
   struct bf_archive *weights;   // if not NULL: receives the weight archive (caller frees; not for .bfir)
+  unsigned assume_w, assume_a;  // .onnx: bits assumed where a float graph says nothing; 0: it is refused (others: a warning)
 };
 
 // A verified graph, or NULL and errors in diags. `options` may be NULL. The caller frees the graph.

@@ -140,7 +140,7 @@ struct bf_tensor *sema_tensor(struct sema *s, const char *full_name, struct bfn_
 enum option_id {
 #define BFN_OPTION(id, name) OPT_##id,
 #include "frontend/bfn_options.def"
-  OPT_COUNT
+  OPTION_COUNT
 };
 enum result_rule { R_REQUANTIZES, R_TYPED, R_KEEPS };
 
@@ -151,7 +151,7 @@ struct layer {
   const struct ast_expr *call;
   const struct op_row *row;
   struct bfn_loc *operand_locs;
-  struct value options[OPT_COUNT];  // .loc.end == 0: not given
+  struct value options[OPTION_COUNT];  // .loc.end == 0: not given
   struct bf_node node;              // op, inputs and attrs as they are worked out
   bool typed;                       // a type stands after `->`
   struct bf_type type;
@@ -174,11 +174,21 @@ extern const size_t bfn_op_count;
 void sema_layer(struct sema *s, struct scope *scope, const struct ast_stmt *stmt);
 bool layer_has(const struct layer *layer, enum option_id option);
 
+// --- sema_ops.c, sema_elementwise.c, sema_move.c ---
+#define BFN_OP(word, ...) bool bfn_build_##word(struct layer *layer);
+#include "frontend/bfn_ops.def"
+// `option 3` or `option [y, x]`, at least `lo`; leaves `out` alone if it is not given.
+bool layer_pair(struct layer *layer, enum option_id option, const char *name, int64_t lo, int32_t out[2]);
+// `axis` as written, from the end if negative; `standard` if it is not given.
+bool layer_axis(struct layer *layer, int64_t standard, int *out);
+bool layer_need_rank(struct layer *layer, unsigned operand, unsigned rank, const char *what);
+
 // --- sema_requant.c ---
 // Requantization of the result: the clause if there is one, else TensorFlow Lite's. `real` holds the exact
 // factors in double (count 1 or channels), `single` the same in float32 arithmetic.
 struct factors {
   uint64_t count;
+  uint64_t mean_of;  // the sum is of this many elements and the result their mean; 0 or 1: it isn't
   const double *real;
   const float *single;
 };

@@ -57,9 +57,9 @@ bool sema_type(struct sema *s, struct scope *scope, const struct ast_type *type,
 
 bool sema_activation_type(struct sema *s, struct bf_type type, struct bfn_loc loc) {
   char text[8];
-  if ((type.kind == BF_TYPE_U || type.kind == BF_TYPE_S) && type.bits <= 16) return true;
-  return sema_error(s, loc, "b1, t2 and wider types are for constants",
-                    "activations are u1 to u16 or s1 to s16, not %s", bf_type_text(text, type));
+  if (type.bits <= 16) return true;
+  return sema_error(s, loc, "wider types are for constants and outputs of the network",
+                    "activations are u1 to u16, s1 to s16, b1 or t2, not %s", bf_type_text(text, type));
 }
 
 bool sema_only_clauses(struct sema *s, const struct ast_clauses *clauses, unsigned allowed, const char *where) {

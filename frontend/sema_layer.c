@@ -7,13 +7,13 @@
 #include "frontend/bfn.h"
 #include "frontend/sema.h"
 
-static const char *const option_names[OPT_COUNT] = {
+static const char *const option_names[OPTION_COUNT] = {
 #define BFN_OPTION(id, name) [OPT_##id] = name,
 #include "frontend/bfn_options.def"
 };
 
 const char *bf_bfn_option_name(size_t index) {
-  return index < OPT_COUNT ? option_names[index] : NULL;
+  return index < OPTION_COUNT ? option_names[index] : NULL;
 }
 
 const char *bf_bfn_op_name(size_t index) {
@@ -45,9 +45,9 @@ static bool unknown_op(struct sema *s, const struct ast_expr *call) {
 
 static bool take_option(struct layer *layer, const struct ast_arg *arg) {
   struct sema *s = layer->s;
-  const char *names[OPT_COUNT];
+  const char *names[OPTION_COUNT];
   size_t count = 0;
-  for (unsigned i = 0; i < OPT_COUNT; i++) {
+  for (unsigned i = 0; i < OPTION_COUNT; i++) {
     if (!(layer->row->options >> i & 1)) continue;
     names[count++] = option_names[i];
     if (strcmp(option_names[i], arg->name) != 0) continue;
@@ -92,14 +92,19 @@ static bool check_operands(struct layer *layer) {
     return sema_error(s, layer->call->loc, NULL, "`%s` takes %d or %d operands, not %d", row->name, row->min,
                       row->max, count);
   }
-  unsigned consts = bf_op_info(row->op)->const_inputs;
+  unsigned consts = bf_op_info(row->op)->const_inputs, constants = 0;
+  bool either = bf_op_elementwise(row->op);
   for (int i = 0; i < count; i++) {
     const struct bf_tensor *t = layer->node.inputs[i];
     bool wanted = i < 32 && (consts >> i & 1);
     if (wanted && !t->data)
       return sema_error(s, layer->operand_locs[i], NULL, "operand %d of `%s` must be a constant, `%s` is computed",
                         i + 1, row->name, t->name);
-    if (!wanted && t->data)
+    if (!t->data && !sema_activation_type(s, t->type, layer->operand_locs[i])) return false;
+    constants += t->data != NULL;
+    if (either && constants > 1)
+      return sema_error(s, layer->operand_locs[i], NULL, "at most one operand of `%s` may be a constant", row->name);
+    if (!wanted && t->data && !either)
       return sema_error(s, layer->operand_locs[i], NULL, "operand %d of `%s` must not be a constant, `%s` is one",
                         i + 1, row->name, t->name);
   }
@@ -134,7 +139,7 @@ static bool take_result(struct layer *layer) {
   layer->typed = true;
   if (!sema_only_clauses(s, stmt->clauses, allowed, where) ||
       !sema_type(s, layer->scope, stmt->type, &layer->type) ||
-      !sema_activation_type(s, layer->type, stmt->type->loc))
+      (rule != R_REQUANTIZES && !sema_activation_type(s, layer->type, stmt->type->loc)))
     return false;
   if (stmt->type->has_shape)
     return sema_error(s, stmt->type->loc, "the shape follows from the operands", "a result has no shape here");
@@ -187,7 +192,8 @@ static struct bf_tensor *build(struct sema *s, struct scope *scope, const struct
   layer.node.attrs.groups = 1;
   layer.node.attrs.beta = 1;
   for (int i = 0; i < 2; i++)
-    layer.node.attrs.kernel[i] = layer.node.attrs.stride[i] = layer.node.attrs.dilation[i] = 1;
+    layer.node.attrs.kernel[i] = layer.node.attrs.stride[i] = layer.node.attrs.dilation[i] = layer.node.attrs.factor[i] = 1;
+  for (int i = 0; i < BF_MAX_RANK; i++) layer.node.attrs.step[i] = 1;
   bool ok = take_arguments(&layer);
   ok &= take_result(&layer);
   if (!ok || (row->result == R_KEEPS && !keep_quant(&layer)) || !row->build(&layer)) return NULL;

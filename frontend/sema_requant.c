@@ -101,9 +101,10 @@ static bool check_numbers(struct clause *c, enum parameter p, const int64_t *num
     return in_range(c, v, numbers, count, fixed ? -31 : 0,
                     c->mode == BF_REQUANT_TFLITE ? 31 : fixed ? 7 : 62, "shift");
   for (uint64_t i = 0; fixed && i < count; i++)
-    if (numbers[i] != 0 && (numbers[i] < (int64_t)1 << 30 || numbers[i] >= (int64_t)1 << 31))
-      return sema_error(c->layer->s, v->loc, NULL, "`mult` of %s must be 0 or between 2^30 and 2^31-1, not %" PRId64,
-                        bf_requant_mode_name(c->mode), numbers[i]);
+    if (numbers[i] < 0 || numbers[i] >= (int64_t)1 << 31 ||
+        (c->mode == BF_REQUANT_TFLITE16 && numbers[i] != 0 && numbers[i] < (int64_t)1 << 30))
+      return sema_error(c->layer->s, v->loc, NULL, "`mult` of %s must be %s2^31-1, not %" PRId64, bf_requant_mode_name(c->mode),
+                        c->mode == BF_REQUANT_TFLITE ? "between 0 and " : "0 or between 2^30 and ", numbers[i]);
   return true;
 }
 
@@ -133,6 +134,14 @@ static bool explicit_numbers(struct clause *c) {
 
 // --- thresholds ---
 
+// A result of type b1 is -1 or 1: each threshold counts twice.
+static void twice(struct clause *c, uint64_t rows) {
+  int64_t *all = bf_arena_alloc(&c->layer->s->graph->arena, rows * 2, sizeof *all);
+  for (uint64_t i = 0; i < rows * 2; i++) all[i] = c->out->thresholds[i / 2];
+  c->out->thresholds = all;
+  c->out->nthresholds = 2;
+}
+
 // Sorted per channel; a flat list is for all channels.
 static bool thresholds(struct clause *c) {
   struct sema *s = c->layer->s;
@@ -152,7 +161,8 @@ static bool thresholds(struct clause *c) {
   }
   if (!agree(c, v, "thresholds", rows)) return false;
   out->nthresholds = (uint32_t)(count / rows);
-  for (uint64_t i = 1; i < count; i++)
+  if (c->layer->type.kind == BF_TYPE_B && out->nthresholds == 1) twice(c, rows);
+  for (uint64_t i = 1; i < rows * out->nthresholds; i++)
     if (i % out->nthresholds && out->thresholds[i] < out->thresholds[i - 1])
       return sema_error(s, v->loc, "sort them in ascending order", "threshold %" PRIu64 " of channel %" PRIu64 " is smaller than the one before",
                         i % out->nthresholds, i / out->nthresholds);
@@ -161,10 +171,12 @@ static bool thresholds(struct clause *c) {
 
 // --- from the scales ---
 
+static uint64_t mean_of(const struct factors *factors) { return factors->mean_of ? factors->mean_of : 1; }
+
 static bool derive_shift(struct clause *c, const struct factors *factors) {
   for (uint32_t i = 0; i < c->out->count; i++) {
     int exponent;
-    double fraction = frexp(factors->real[i], &exponent);  // 0.5 * 2^e for a power of two
+    double fraction = frexp(factors->real[i] / (double)mean_of(factors), &exponent);  // 0.5 * 2^e for a power of two
     if (fraction != 0.5 || exponent > 1 || exponent < -61)
       return sema_error(c->layer->s, c->loc, "give it: pow2(shift 4), or choose scales whose quotient is a power of two",
                         "`pow2` needs a factor 2^-n, the scales give %g", factors->real[i]);
@@ -185,12 +197,13 @@ static bool derive(struct clause *c, const struct factors *factors) {
   if (c->mode == BF_REQUANT_FLOAT_RNE) {
     out->shift = NULL;
     out->fscale = bf_arena_alloc(arena, out->count, sizeof *out->fscale);
-    memcpy(out->fscale, factors->single, out->count * sizeof *out->fscale);
+    for (uint32_t i = 0; i < out->count; i++) out->fscale[i] = factors->single[i] / (float)mean_of(factors);
     return true;
   }
   out->mult = bf_arena_alloc(arena, out->count, sizeof *out->mult);
   for (uint32_t i = 0; i < out->count; i++) {
-    bf_quantize_multiplier(factors->real[i], &out->mult[i], &out->shift[i]);
+    if (c->mode == BF_REQUANT_TFLITE) bf_mean_multiplier(factors->real[i], mean_of(factors), &out->mult[i], &out->shift[i]);
+    else bf_quantize_multiplier(factors->real[i] / (double)mean_of(factors), &out->mult[i], &out->shift[i]);
     int most = c->mode == BF_REQUANT_TFLITE ? 31 : 7;
     if (out->shift[i] > most)
       return sema_error(c->layer->s, c->loc, NULL, "the factor %g that the scales give is too large for `%s`",
@@ -230,6 +243,8 @@ bool layer_requant(struct layer *layer, const struct factors *factors, uint64_t 
   out->mode = c.mode;
   if (!parameters(&c, factors)) return false;
   out->out_zero = bf_quant_zero(&layer->quant, 0);
+  // Counts begin at 0, the values of b1 and t2 at -1.
+  if (out->mode == BF_REQUANT_THRESHOLDS && (layer->type.kind == BF_TYPE_B || layer->type.kind == BF_TYPE_T)) out->out_zero = -1;
   int64_t lo = bf_type_min(layer->type), hi = bf_type_max(layer->type);
   return !has(&c, P_ZERO) || sema_integer(layer->s, &c.given[P_ZERO], lo, hi, "the zero point", &out->out_zero);
 }

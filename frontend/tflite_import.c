@@ -60,6 +60,48 @@ static bool name_inputs(struct bf_tfl_lower *lower) {
   return true;
 }
 
+// A float32 input that nothing but QUANTIZE operators read, all to the same quantization, is given as the integers that
+// the first of them makes.
+static int32_t border_of(struct bf_tfl_lower *lower, int32_t input) {
+  const struct bf_tfl_model *model = lower->model;
+  struct bf_tfl_value first, other;
+  int32_t border = -1;
+  for (uint32_t i = 0; i < model->nops; i++) {
+    const struct bf_tfl_op *op = &model->ops[i];
+    bool reads = false;
+    for (uint32_t k = 0; lower->live[i] && k < op->inputs.count; k++)
+      reads |= bf_fb_vector_i32(&op->inputs, k) == input;
+    if (!reads) continue;
+    if (op->code != BF_TFL_OP_QUANTIZE || op->inputs.count != 1 || op->outputs.count != 1) return -1;
+    int32_t result = bf_fb_vector_i32(&op->outputs, 0);
+    if (border < 0) {
+      if (!bf_tfl_view(lower, i, result, &first)) return -1;
+      border = result;
+    } else if (!bf_tfl_view(lower, i, result, &other) || other.type != first.type || other.scale != first.scale ||
+               other.zero != first.zero) {
+      return -1;
+    }
+  }
+  return border;
+}
+
+static void find_borders(struct bf_tfl_lower *lower) {
+  const struct bf_tfl_model *model = lower->model;
+  lower->border = bf_arena_alloc(&lower->arena, model->ntensors + 1, sizeof *lower->border);
+  for (uint32_t i = 0; i < model->ntensors; i++) lower->border[i] = -1;
+  for (uint32_t i = 0; i < model->inputs.count; i++) {
+    int32_t index = bf_fb_vector_i32(&model->inputs, i);
+    if (model->tensors[index].type == BF_TFL_FLOAT32) lower->border[index] = border_of(lower, index);
+  }
+}
+
+// What no layer reads (the shape that a TRANSPOSE_CONV is to give, for instance, which is known anyway) is left out, if
+// the language could not have it.
+static bool is_left_out(const struct bf_tfl_lower *lower, int32_t index) {
+  int64_t type = lower->model->tensors[index].type;
+  return !lower->read[index] && type != BF_TFL_INT8 && type != BF_TFL_UINT8 && type != BF_TFL_INT16;
+}
+
 // After the operators, so that the one that uses an unsuitable input is named. Only an input that
 // nothing uses is left to be blamed on the first operator.
 static void emit_inputs(struct bf_tfl_lower *lower, struct bf_buf *out) {
@@ -69,7 +111,8 @@ static void emit_inputs(struct bf_tfl_lower *lower, struct bf_buf *out) {
     const struct bf_tfl_tensor *tensor = &model->tensors[index];
     struct bf_tfl_value value;
     char scale[40];
-    if (!bf_tfl_view(lower, 0, index, &value)) continue;
+    if (lower->border[index] < 0 && is_left_out(lower, index)) continue;
+    if (!bf_tfl_view(lower, 0, lower->border[index] >= 0 ? lower->border[index] : index, &value)) continue;
     bf_buf_printf(out, "  input %s: %s[%s] scale %s zero %lld;  # %s\n", lower->value[index], value.type_text,
                   bf_tfl_shape_text(&lower->arena, value.rank, value.shape), bf_float_text(scale, value.scale),
                   (long long)value.zero, bf_tfl_printable(&lower->arena, tensor->name));
@@ -78,13 +121,17 @@ static void emit_inputs(struct bf_tfl_lower *lower, struct bf_buf *out) {
 
 static bool emit_outputs(struct bf_tfl_lower *lower, struct bf_buf *out) {
   const struct bf_tfl_model *model = lower->model;
-  bool *done = bf_arena_alloc(&lower->arena, model->ntensors + 1, sizeof *done);
-  for (uint32_t i = 0; i < model->inputs.count; i++) done[bf_fb_vector_i32(&model->inputs, i)] = true;
+  // By name: a DEQUANTIZE at the end gives its operand another tensor, but not another name.
+  struct bf_tfl_names done = {.size = 16};
+  while (done.size < 2 * ((size_t)model->inputs.count + model->outputs.count)) done.size *= 2;
+  done.slots = bf_arena_alloc(&lower->arena, done.size, sizeof *done.slots);
+  for (uint32_t i = 0; i < model->inputs.count; i++)
+    bf_tfl_mark(&done, lower->value[bf_fb_vector_i32(&model->inputs, i)]);
   for (uint32_t i = 0; i < model->outputs.count; i++) {
     int32_t index = bf_fb_vector_i32(&model->outputs, i);
     if (!lower->value[index]) return fail(lower, NULL, "no operator computes the output", (uint32_t)index);
-    if (done[index]) return fail(lower, NULL, "an output is also an input, or is listed twice:", (uint32_t)index);
-    done[index] = true;
+    if (!bf_tfl_mark(&done, lower->value[index]))
+      return fail(lower, NULL, "an output is also an input, or is listed twice:", (uint32_t)index);
     bf_buf_printf(out, "  output %s;  # %s\n", lower->value[index],
                   bf_tfl_printable(&lower->arena, model->tensors[index].name));
   }
@@ -101,7 +148,10 @@ static void lower_ops(struct bf_tfl_lower *lower) {
         bf_tfl_problem(lower, i, NULL, "its result is already computed by another operator, or an input");
     bf_tfl_lower_op(lower, i);
     // Defined even after a problem, so that its users are not blamed for it.
-    for (uint32_t k = 0; k < outputs->count; k++) lower->value[bf_fb_vector_i32(outputs, k)] = lower->layer[i];
+    for (uint32_t k = 0; k < outputs->count; k++) {
+      const char **value = &lower->value[bf_fb_vector_i32(outputs, k)];
+      if (!*value) *value = lower->layer[i];
+    }
   }
 }
 
@@ -127,10 +177,8 @@ static void emit_header(struct bf_tfl_lower *lower, struct bf_buf *out) {
     bf_buf_printf(out, "# From a TensorFlow Lite model (\"%s\").\n",
                   bf_tfl_printable(&lower->arena, model->description));
   else bf_buf_puts(out, "# From a TensorFlow Lite model.\n");
-  if (lower->float_products)
-    bf_buf_puts(
-        out,
-        "# tflite(mult …, shift …): on u8, TensorFlow Lite multiplies the scales of input and weights in float32.\n");
+  if (lower->given_multipliers)
+    bf_buf_puts(out, "# tflite(mult …, shift …): where TensorFlow Lite computes a ratio of scales in float32.\n");
   bf_buf_printf(out, "bfn 1;\n\nnetwork %s {\n", bf_tfl_tensor_name(lower, model->name, "main"));
 }
 
@@ -144,13 +192,14 @@ static bool build(struct bf_tfl_lower *lower, struct bf_buf *text) {
   lower->live = bf_arena_alloc(arena, model->nops, sizeof *lower->live);
   lower->layer = bf_arena_alloc(arena, model->nops, sizeof *lower->layer);
   lower->value = bf_arena_alloc(arena, model->ntensors + 1, sizeof *lower->value);
+  lower->read = bf_arena_alloc(arena, model->ntensors + 1, sizeof *lower->read);
   lower->constant = bf_arena_alloc(arena, model->ntensors + 1, sizeof *lower->constant);
-  lower->turned = bf_arena_alloc(arena, model->ntensors + 1, sizeof *lower->turned);
   mark_live(lower);
   warn(lower);
   bf_tfl_name_layers(lower);
   struct bf_buf inputs = {0};
   if (!name_inputs(lower)) return false;
+  find_borders(lower);
   lower_ops(lower);
   emit_inputs(lower, &inputs);
   bool ok = report(lower);

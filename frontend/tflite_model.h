@@ -58,8 +58,9 @@ struct bf_tfl_buffer {
 // Union of all options that are read; a member that the operator's table lacks is 0.
 struct bf_tfl_options {
   int32_t padding, stride_w, stride_h, dilation_w, dilation_h, filter_w, filter_h, multiplier, activation, axis,
-      keep_num_dims, keep_dims, weights_format;
-  float beta;
+      keep_num_dims, keep_dims, weights_format, begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask,
+      offset;
+  float beta, alpha;
 };
 
 struct bf_tfl_op {

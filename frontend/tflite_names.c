@@ -182,6 +182,13 @@ static struct bf_tfl_name *name_slot(const struct bf_tfl_names *names, const cha
   return &names->slots[i];
 }
 
+bool bf_tfl_mark(struct bf_tfl_names *names, const char *text) {
+  struct bf_tfl_name *slot = name_slot(names, text);
+  if (slot->text) return false;
+  slot->text = (char *)text;
+  return true;
+}
+
 static void names_grow(struct bf_tfl_lower *lower) {
   struct bf_tfl_names old = lower->names, *names = &lower->names;
   if (old.size && old.count < old.size / 2) return;

@@ -39,7 +39,6 @@ enum {
 enum { QUANT_MIN, QUANT_MAX, QUANT_SCALE, QUANT_ZERO_POINT, QUANT_DETAILS_TYPE, QUANT_DETAILS, QUANT_DIMENSION };
 enum { OP_CODE, OP_INPUTS, OP_OUTPUTS, OP_OPTIONS_TYPE, OP_OPTIONS };
 enum { BUFFER_DATA, BUFFER_OFFSET, BUFFER_SIZE };
-enum { SOFTMAX_BETA };
 
 struct code {
   int64_t code, version;
@@ -132,8 +131,9 @@ static void read_options(struct bf_fb *fb, const struct bf_fb_table *table, stru
 #define BF_TFL_FIELD(type, slot, kind, member, otherwise, name) \
   if (op->options_type == BF_TFL_OPTIONS_##type)                \
     o->member = (int32_t)bf_fb_int(fb, &options, slot, BF_FB_##kind, otherwise);
+#define BF_TFL_REAL(type, slot, member, otherwise, name) \
+  if (op->options_type == BF_TFL_OPTIONS_##type) o->member = bf_fb_float(fb, &options, slot, otherwise);
 #include "frontend/tflite_schema.def"
-  if (op->options_type == BF_TFL_OPTIONS_Softmax) o->beta = bf_fb_float(fb, &options, SOFTMAX_BETA, 0);
 }
 
 // A list of tensor indices, each in range; -1 too if `optional`.

@@ -15,12 +15,6 @@ const struct bf_fop_info *bf_fop_info(enum bf_fop_kind kind) {
   return (unsigned)kind < BF_FOP_COUNT ? &infos[kind] : NULL;
 }
 
-unsigned bf_bits(uint64_t max) {
-  unsigned bits = 1;
-  while (bits < 64 && max >> bits) bits++;
-  return bits;
-}
-
 struct bf_fprogram *bf_fprogram_new(size_t ntensors) {
   struct bf_fprogram *program = bf_alloc(1, sizeof *program);
   program->mem_of = bf_alloc(ntensors + 1, sizeof *program->mem_of);
@@ -32,6 +26,32 @@ static void region_free(struct bf_region *region) {
   for (size_t i = 0; i < region->nfields; i++) free(region->fields[i].name);
   free(region->fields);
   free(region->ops);
+  free(region->facts);
+}
+
+void bf_fprogram_drop_regions(struct bf_fprogram *program, bool whole) {
+  for (size_t i = 0; i < program->nregions; i++) region_free(&program->regions[i]);
+  program->dropped += program->nregions;
+  program->nregions = program->nops = 0;
+  for (; program->first_layer < program->nlayers; program->first_layer++) {
+    struct bf_flayer *layer = &program->layers[program->first_layer];
+    layer->first_region = layer->nregions = 0;
+    if (!whole && program->first_layer + 1 == program->nlayers) break;
+  }
+}
+
+void bf_fmem_elements(const struct bf_fmem *mem, uint64_t *out) {
+  const struct bf_tensor *from = mem->tensor ? mem->tensor : mem->weights;
+  uint64_t mask = mem->bits < 64 ? ((uint64_t)1 << mem->bits) - 1 : UINT64_MAX;
+  uint64_t run = mem->shape[0] ? mem->elements / mem->shape[0] : 0;  // elements of one index of dimension 0
+  if (mem->data) {
+    memcpy(out, mem->data, mem->elements * sizeof *out);
+    return;
+  }
+  for (uint64_t i = 0; i < mem->elements; i++) {
+    int64_t zero = mem->tensor ? mem->bias : bf_quant_zero(&from->quant, from->quant.count > 1 ? i / run : 0);
+    out[i] = (uint64_t)(from->data[i] - zero) & mask;
+  }
 }
 
 void bf_fprogram_free(struct bf_fprogram *program) {
@@ -79,7 +99,7 @@ static const char *op_problem(const struct bf_fprogram *program, const struct bf
     if (s->field >= region->nfields) return "operand names no field";
     if (s->offset + s->width > region->fields[s->field].width) return "slice leaves its field";
     bool defines = *o == 'd' && (op->kind == BF_FOP_LOAD || op->kind == BF_FOP_LOADP || op->kind == BF_FOP_SETK ||
-                                 op->kind == BF_FOP_COPY || op->kind == BF_FOP_NOT || op->kind == BF_FOP_MULS ||
+                                 op->kind == BF_FOP_COPY || op->kind == BF_FOP_NOT || op->kind == BF_FOP_MUL || op->kind == BF_FOP_MULS ||
                                  op->kind == BF_FOP_GTK || op->kind == BF_FOP_GT);
     if (!defines && !written[s->field]) return "field is read before it is written";
   }
@@ -94,6 +114,8 @@ static const char *op_problem(const struct bf_fprogram *program, const struct bf
     if (width != program->mems[desc->mem].bits) return "field width differs from the element width";
     if (desc->grid != region->grid) return "descriptor of another grid";
   }
+  bool tagged = op > region->ops && (op[-1].kind == BF_FOP_COMPARE || op[-1].kind == BF_FOP_COMPOR || op[-1].kind == BF_FOP_WRITE);
+  if ((op->kind == BF_FOP_COMPOR || op->kind == BF_FOP_WRITE) && !tagged) return "no compare stands before it";
   if ((op->kind == BF_FOP_ADD || op->kind == BF_FOP_SUB || op->kind == BF_FOP_ADDS || op->kind == BF_FOP_COPY) &&
       op->d.width < op->a.width)
     return "destination narrower than the operand";
@@ -102,7 +124,7 @@ static const char *op_problem(const struct bf_fprogram *program, const struct bf
 
 bool bf_fprogram_verify(const struct bf_fprogram *program, struct bf_diags *diags) {
   size_t before = diags->errors;
-  for (size_t l = 0; l < program->nlayers; l++) {
+  for (size_t l = program->first_layer; l < program->nlayers; l++) {
     const struct bf_flayer *layer = &program->layers[l];
     for (size_t r = layer->first_region; r < layer->first_region + layer->nregions; r++) {
       const struct bf_region *region = &program->regions[r];
@@ -110,7 +132,7 @@ bool bf_fprogram_verify(const struct bf_fprogram *program, struct bf_diags *diag
       for (size_t i = 0; i < region->nops; i++) {
         const char *why = op_problem(program, region, &region->ops[i], written);
         if (!why) continue;
-        bf_error_file(diags, NULL, NULL, "field IR: layer %s, region %zu, op %zu: %s", layer->node->name, r, i, why);
+        bf_error_file(diags, NULL, NULL, "field IR: layer %s, region %zu, op %zu: %s", layer->node->name, program->dropped + r, i, why);
         break;
       }
       free(written);

@@ -20,21 +20,26 @@ const struct bf_fop_info *bf_fop_info(enum bf_fop_kind kind);
 
 #define BF_NO_INDEX UINT32_MAX
 
+#define BF_MAX_REGION_FIELDS (1u << 18)
+
 // A slice of a virtual field; width 0: operand absent.
 struct bf_slice {
-  uint32_t field;
-  uint16_t offset, width;
+  uint32_t field : 18, offset : 7, width : 7;
 };
+// There are millions of them: 32 bytes.
 struct bf_fop {
-  enum bf_fop_kind kind;
+  uint8_t kind;           // enum bf_fop_kind
   bool in_stream;         // part of the region's step stream (weights drive it)
   struct bf_slice d, a, b;
   uint64_t imm;           // MACK: two's complement
-  uint32_t desc;
+  union {
+    uint32_t desc;        // LOAD, LOADP, STORE
+    uint32_t facts;       // MACK: index in the region's facts
+  };
   uint32_t tap;
-  // MACK: interval facts for the widths of its expansion: largest content of d's slice before, and of a's.
-  uint64_t d_hi, a_hi;
 };
+// Interval facts of a MACK, for the widths of its expansion: largest content of d's slice before, and of a's.
+struct bf_mack_facts { uint64_t d_hi, a_hi; };
 struct bf_field {
   char *name;
   uint16_t width;
@@ -48,6 +53,8 @@ struct bf_region {
   size_t nfields, fields_capacity;
   struct bf_fop *ops;
   size_t nops, ops_capacity;
+  struct bf_mack_facts *facts;
+  size_t nfacts, facts_capacity;
   bool barrier_after;     // the next region sees what this one stored
   uint16_t columns_used;  // by the allocator
 };
@@ -62,7 +69,10 @@ struct bf_fmem {
   uint32_t shape[4];
   const struct bf_tensor *tensor;  // of the graph, or NULL
   uint32_t alias;         // BF_NO_INDEX or the memory it shares
-  uint64_t *data;         // CONST: elements (heap)
+  // CONST: the elements (heap), or NULL: they are the values of `tensor` less the bias or, without one, those of `weights` less
+  // its zero point (of an index of dimension 0, if there are several), as two's complement of `bits`.
+  uint64_t *data;
+  const struct bf_tensor *weights;
   uint64_t elements;
 };
 struct bf_fgrid { uint32_t count[4], tile_rows; };
@@ -78,7 +88,7 @@ struct bf_fdesc {
 struct bf_flayer {
   const struct bf_node *node;
   const char *mapping;    // static text
-  size_t first_region, nregions;
+  size_t first_region, nregions;  // of those not yet dropped
   unsigned bits_w, bits_a;
   bool host;              // runs as a host op
   uint32_t in_mem, out_mem;
@@ -88,16 +98,24 @@ struct bf_fprogram {
   struct bf_fmem *mems; size_t nmems, mems_capacity;
   struct bf_fgrid *grids; size_t ngrids, grids_capacity;
   struct bf_fdesc *descs; size_t ndescs, descs_capacity;
-  struct bf_region *regions; size_t nregions, regions_capacity;
   struct bf_flayer *layers; size_t nlayers, layers_capacity;
+  // Layers from first_layer on have their regions here, but for those that were dropped.
+  struct bf_region *regions; size_t nregions, regions_capacity;
+  size_t first_layer, dropped;
+  size_t nops;            // in complete regions that are here, as `lower` made them
   uint32_t *mem_of;       // graph tensor id -> memory, BF_NO_INDEX if none
 };
 
 struct bf_fprogram *bf_fprogram_new(size_t ntensors);
 void bf_fprogram_free(struct bf_fprogram *program);
+// Frees all regions. Their layers are behind us (first_layer moves on), but for the last one if it is not whole yet.
+void bf_fprogram_drop_regions(struct bf_fprogram *program, bool whole);
+// Writes the elements of a constant.
+void bf_fmem_elements(const struct bf_fmem *mem, uint64_t *out);
 uint32_t bf_field_new(struct bf_region *region, const char *fmt, ...) BF_PRINTF(2, 3);
 struct bf_fop *bf_fop_append(struct bf_region *region, struct bf_fop op);
-unsigned bf_bits(uint64_t max);  // columns that hold 0..max (at least 1)
+// Columns that hold 0..max (at least 1).
+static inline unsigned bf_bits(uint64_t max) { return 64 - (unsigned)__builtin_clzll(max | 1); }
 
 // Every slice inside its field, operands present as the table says, widths fit the op, taps in range,
 // fields read only after they were written. False: errors were added (file-less, naming layer and op).

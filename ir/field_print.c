@@ -30,7 +30,7 @@ static void print_op(const struct bf_fprogram *program, const struct bf_region *
 static void print_region(const struct bf_fprogram *program, size_t index, struct bf_buf *out) {
   const struct bf_region *region = &program->regions[index];
   const struct bf_fgrid *grid = &program->grids[region->grid];
-  bf_buf_printf(out, "  region %zu rows (%u, %u, %u, %u) tile %u {\n", index, grid->count[0], grid->count[1],
+  bf_buf_printf(out, "  region %zu rows (%u, %u, %u, %u) tile %u {\n", program->dropped + index, grid->count[0], grid->count[1],
                 grid->count[2], grid->count[3], grid->tile_rows);
   for (size_t i = 0; i < region->nfields; i++) {
     const struct bf_field *field = &region->fields[i];
@@ -43,7 +43,7 @@ static void print_region(const struct bf_fprogram *program, size_t index, struct
 }
 
 void bf_fprogram_print(const struct bf_fprogram *program, struct bf_buf *out) {
-  for (size_t l = 0; l < program->nlayers; l++) {
+  for (size_t l = program->first_layer; l < program->nlayers; l++) {
     const struct bf_flayer *layer = &program->layers[l];
     bf_buf_printf(out, "layer %s = %s mapping %s {\n", layer->node->name, bf_op_info(layer->node->op)->name, layer->mapping);
     for (size_t r = 0; r < layer->nregions; r++) print_region(program, layer->first_region + r, out);

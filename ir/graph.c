@@ -24,6 +24,10 @@ const struct bf_op_info *bf_op_info(enum bf_op op) {
   return (unsigned)op < BF_OP_COUNT ? &op_infos[op] : NULL;
 }
 
+bool bf_op_elementwise(enum bf_op op) {
+  return op == BF_OP_ADD || op == BF_OP_SUB || op == BF_OP_MUL || op == BF_OP_MAXIMUM || op == BF_OP_MINIMUM;
+}
+
 const char *bf_requant_mode_name(enum bf_requant_mode mode) {
   return (unsigned)mode < BF_REQUANT_COUNT ? requant_infos[mode].name : NULL;
 }
@@ -82,6 +86,8 @@ struct bf_node *bf_graph_node(struct bf_graph *graph, enum bf_op op, const char 
   for (int i = 0; i < 2; i++) attrs->kernel[i] = attrs->stride[i] = attrs->dilation[i] = 1;
   attrs->groups = 1;
   attrs->beta = 1;
+  for (int i = 0; i < 2; i++) attrs->factor[i] = 1;
+  for (int i = 0; i < BF_MAX_RANK; i++) attrs->step[i] = 1;
   BF_PUSH(graph->nodes, graph->nnodes, graph->nodes_capacity) = node;
   return node;
 }

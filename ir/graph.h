@@ -17,6 +17,10 @@
 #define BF_ATTR_PADS 16u          // pads, pad_value
 #define BF_ATTR_AXIS 32u
 #define BF_ATTR_BETA 64u
+#define BF_ATTR_AXES 128u         // axes
+#define BF_ATTR_PERM 256u         // perm
+#define BF_ATTR_SLICE 512u        // begin, step, count
+#define BF_ATTR_FACTOR 1024u      // factor
 
 enum bf_op {
 #define BF_OP(id, ...) BF_OP_##id,
@@ -37,11 +41,13 @@ struct bf_op_info {
   const char *summary;
 };
 const struct bf_op_info *bf_op_info(enum bf_op op);  // NULL if out of range
+// Two operands, broadcast against each other; one of them may be a constant.
+bool bf_op_elementwise(enum bf_op op);
 const char *bf_requant_mode_name(enum bf_requant_mode mode);
 const char *bf_requant_mode_rule(enum bf_requant_mode mode);
 
-// Element types: u1…u16, s1…s16 for activations and weights, up to s48 for biases and accumulators;
-// b1 = {-1,+1} and t2 = {-1,0,1} are weight types.
+// Element types: u1…u16, s1…s16 for activations and weights, up to s48 for biases and outputs of the network;
+// b1 = {-1,+1} and t2 = {-1,0,1} are for weights and activations; nothing computes 0 for b1.
 enum bf_type_kind { BF_TYPE_U, BF_TYPE_S, BF_TYPE_B, BF_TYPE_T };
 struct bf_type {
   enum bf_type_kind kind;
@@ -49,6 +55,7 @@ struct bf_type {
 };
 int64_t bf_type_min(struct bf_type type);
 int64_t bf_type_max(struct bf_type type);
+bool bf_type_holds(struct bf_type type, int64_t value);  // in the range; b1 has no 0
 bool bf_type_equal(struct bf_type a, struct bf_type b);
 // Writes "u8", "s16", "b1", "t2"; `out` holds at least 8 bytes.
 const char *bf_type_text(char *out, struct bf_type type);
@@ -66,7 +73,7 @@ struct bf_quant {
 struct bf_requant {
   enum bf_requant_mode mode;
   uint32_t count;       // 1 or the number of output channels; 0 for mode NONE
-  int64_t *mult;        // TFLITE: q31 multiplier (0 or 2^30..2^31-1); others as in requant_modes.def
+  int64_t *mult;        // TFLITE: q31 multiplier (0..2^31-1), TFLITE16 0 or 2^30..2^31-1; others as in requant_modes.def
   int32_t *shift;       // TFLITE: exponent e (negative = right); DYADIC, AFFINE_FLOOR, POW2: right shift 0..62
   int64_t *add;         // AFFINE_FLOOR only
   float *fscale;        // FLOAT_RNE only
@@ -100,6 +107,10 @@ struct bf_attrs {
   int64_t pad_value;
   int axis;
   float beta;
+  uint32_t axes;              // REDUCE_SUM: bit i: dimension i
+  int32_t perm[BF_MAX_RANK];  // TRANSPOSE
+  int32_t begin[BF_MAX_RANK], step[BF_MAX_RANK], count[BF_MAX_RANK];  // SLICE; step may be negative, not 0
+  int32_t factor[2];          // SPREAD: y, x
 };
 
 struct bf_node {
@@ -138,7 +149,7 @@ void bf_graph_free(struct bf_graph *graph);
 struct bf_tensor *bf_graph_tensor(struct bf_graph *graph, const char *name, struct bf_type type,
                                   unsigned rank, const uint64_t *shape);
 // Appends a node; inputs are copied; sets output->producer. Attributes start as kernel, stride, dilation and groups 1,
-// beta 1, all else 0.
+// beta 1, factor 1, step 1, all else 0.
 struct bf_node *bf_graph_node(struct bf_graph *graph, enum bf_op op, const char *name,
                               struct bf_tensor *const *inputs, uint32_t ninputs,
                               struct bf_tensor *output);
@@ -169,5 +180,10 @@ void bf_graph_print_dot(const struct bf_graph *graph, struct bf_buf *out);
 // Requantization parameters from scales, exactly as TensorFlow Lite derives them (QuantizeMultiplier,
 // tensorflow/lite/kernels/internal/quantization_util.cc): real = mult / 2^31 * 2^shift.
 void bf_quantize_multiplier(double real, int64_t *mult, int32_t *shift);
+// The same of a mean of `count` (at least 1) elements, as tflite-micro's MEAN derives it: real = in_scale / out_scale,
+// 1/count is folded in. The multiplier may be below 2^30.
+void bf_mean_multiplier(double real, uint64_t count, int64_t *mult, int32_t *shift);
+// Scale and zero point that softmax from `in` to `out` has; false if it isn't defined on these types.
+bool bf_softmax_result(struct bf_type in, struct bf_type out, float *scale, int32_t *zero);
 
 #endif

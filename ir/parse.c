@@ -8,6 +8,7 @@
 //   quant    = [ "axis" int ] "scale" floats "zero" ints
 //   node     = "node" name ":" OPERATOR "(" [ name { "," name } ] ")" "->" name { attr } ";"
 //   attr     = "line" int | "kernel" ints | "stride" ints | "dilation" ints | "pad" ints | "groups" int
+//            | "perm" ints | "begin" ints | "step" ints | "count" ints | "factor" ints | "axes" ints
 //            | "pads" ints | "value" int | "axis" int | "beta" float | "left_shift" int
 //            | ( "left" | "right" ) rescale
 //            | "requant" rescale "plus" int "clamp" "[" int "," int "]"
@@ -381,6 +382,15 @@ static bool parse_fixed_list(struct parser *p, int32_t *out, size_t count) {
   return ok;
 }
 
+static bool parse_axes(struct parser *p, uint32_t *axes) {
+  struct ints v = {0};
+  bool ok = parse_ints(p, 0, 31, &v);
+  *axes = 0;
+  for (size_t i = 0; ok && i < v.count; i++) *axes |= (uint32_t)1 << v.items[i];
+  free(v.items);
+  return ok;
+}
+
 // One attribute; *group gets its BF_ATTR_* bit (0: every operator has it).
 static bool parse_attr(struct parser *p, struct bf_node *node, unsigned *group) {
   struct bf_attrs *a = &node->attrs;
@@ -404,6 +414,7 @@ static bool parse_attr(struct parser *p, struct bf_node *node, unsigned *group) 
   }
   if (accept(p, "pads")) return *group = BF_ATTR_PADS, parse_fixed_list(p, &a->pads[0][0], BF_MAX_RANK * 2);
   if (accept(p, "value")) return *group = BF_ATTR_PADS, parse_int(p, INT64_MIN, INT64_MAX, &a->pad_value);
+  if (accept(p, "axes")) return *group = BF_ATTR_AXES, parse_axes(p, &a->axes);
   if (accept(p, "axis")) return *group = BF_ATTR_AXIS, parse_int32(p, INT32_MIN, &a->axis);
   if (accept(p, "beta")) return *group = BF_ATTR_BETA, parse_float(p, &a->beta);
   if (accept(p, "left_shift")) return *group = BF_ATTR_INPUT_REQUANT, parse_int32(p, INT32_MIN, &a->left_shift);

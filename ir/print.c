@@ -130,6 +130,13 @@ static void put_attrs(struct bf_buf *out, const struct bf_node *node, unsigned g
     put_i32s(out, "pads", &a->pads[0][0], BF_MAX_RANK * 2, true);
     bf_buf_printf(out, " value %" PRId64, a->pad_value);
   }
+  if (groups & BF_ATTR_AXES) {
+    const char *comma = "";
+    bf_buf_puts(out, " axes [");
+    for (int i = 0; i < 32; i++)
+      if (a->axes >> i & 1) bf_buf_printf(out, "%s%d", comma, i), comma = ", ";
+    bf_buf_puts(out, "]");
+  }
   if (groups & BF_ATTR_AXIS) bf_buf_printf(out, " axis %d", a->axis);
   if (groups & BF_ATTR_BETA) bf_buf_printf(out, " beta %s", bf_float_text(text, a->beta));
   if (groups & BF_ATTR_INPUT_REQUANT) {

@@ -22,3 +22,22 @@ void bf_quantize_multiplier(double real, int64_t *mult, int32_t *shift) {
   *mult = q;
   *shift = exponent;
 }
+
+void bf_mean_multiplier(double real, uint64_t count, int64_t *mult, int32_t *shift) {
+  bf_quantize_multiplier(real, mult, shift);
+  int32_t more = 63 - __builtin_clzll(count);
+  if (more > 32) more = 32;
+  if (more > 31 + *shift) more = 31 + *shift;  // the exponent stays at least -31
+  *mult = (int64_t)(((uint64_t)*mult << more) / count);  // below 2^63
+  *shift -= more;
+}
+
+bool bf_softmax_result(struct bf_type in, struct bf_type out, float *scale, int32_t *zero) {
+  bool bytes = (in.kind == BF_TYPE_S || in.kind == BF_TYPE_U) && in.bits == 8, words = in.kind == BF_TYPE_S && in.bits == 16;
+  bool wide = out.kind == BF_TYPE_S && out.bits == 16;
+  if (!(bytes && bf_type_equal(in, out)) && !(wide && (words || (bytes && in.kind == BF_TYPE_S)))) return false;
+  // Of 8 bits the whole range stands for 0 to 1, of 16 to 16 bits the positive half.
+  *scale = words ? 1.0f / 32768 : wide ? 1.0f / 65536 : 1.0f / 256;
+  *zero = words ? 0 : (int32_t)bf_type_min(out);
+  return true;
+}

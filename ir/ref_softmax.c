@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Softmax on 8 bits as tflite-micro's reference kernel computes it: fixed point after gemmlowp, a
-// Taylor polynomial for exp on [-1/4, 0), a product of stored powers for the rest, Newton's method for
-// the reciprocal. "Qm" below: a 32-bit number with m integer bits, so that raw = real * 2^(31-m).
+// Softmax as tflite-micro's reference kernels compute it. On 8 bits: fixed point after gemmlowp, a Taylor
+// polynomial for exp on [-1/4, 0), a product of stored powers for the rest, Newton's method for the reciprocal. "Qm"
+// below: a 32-bit number with m integer bits, so that raw = real * 2^(31-m). On 16 bits: tables of 513 points.
 #include "ir/reference.h"
 
 #include <math.h>
@@ -89,9 +89,8 @@ static int32_t exp_of(const struct softmax *p, int64_t diff) {
   return exp_negative(mul_high((int32_t)(diff * ((int64_t)1 << p->shift)), (int32_t)p->mult));
 }
 
-void bf_ref_softmax(const int64_t *in, int64_t *out, uint64_t depth, struct bf_type in_type,
-                    struct bf_type out_type, float in_scale, float beta) {
-  (void)in_type;  // the differences are all that matters
+static void softmax_bytes(const int64_t *in, int64_t *out, uint64_t depth, struct bf_type out_type, float in_scale,
+                          float beta) {
   struct softmax p = parameters(in_scale, beta);
   int64_t largest = in[0];
   for (uint64_t i = 1; i < depth; i++)
@@ -113,4 +112,77 @@ void bf_ref_softmax(const int64_t *in, int64_t *out, uint64_t depth, struct bf_t
     int64_t y = lo + round_shift(mul_high(scale, exp_of(&p, in[i] - largest)), exponent);
     out[i] = y > hi ? hi : y;
   }
+}
+
+// ---- 16 bits
+
+#define TABLE_STEPS 512
+#define TABLE_INPUTS 65535  // steps of 16 bits from the least input to the largest
+
+static float exponential(float v) { return expf(v); }
+
+static float reciprocal(float v) { return 1.0f / (1.0f + v); }
+
+static float kept_s16(float v) { return v < -32768 ? -32768 : v > 32767 ? 32767 : v; }
+
+// `f` at 513 points between lo and hi, in 1/32768, each moved by half the error that interpolation makes in
+// the middle of its step. All in float32, one operation a statement: nothing may be contracted.
+static void fill_table(float (*f)(float), float lo, float hi, int32_t *table) {
+  const float out_scale = 2.0f / TABLE_INPUTS;
+  const float out_lo = out_scale * -32768, out_hi = out_scale * 32767;
+  const float unit = 65536.0f / (out_hi - out_lo), step = (hi - lo) / TABLE_STEPS, half = step / 2;
+  for (int i = 0; i < TABLE_STEPS; i++) {
+    float offset = (float)i * step, next_offset = (float)(i + 1) * step;
+    float at = lo + offset, middle_at = at + half, next_at = lo + next_offset;
+    float here = f(at) * unit, middle = f(middle_at) * unit, next = f(next_at) * unit;
+    float sample = roundf(here);
+    float between = next + sample;
+    float error = roundf(between / 2) - roundf(middle);
+    table[i] = (int32_t)kept_s16(sample - roundf(error / 2));
+  }
+  float last = f(hi) * unit;
+  table[TABLE_STEPS] = (int32_t)kept_s16(roundf(last));
+}
+
+// Between the points by a straight line, rounded.
+static int32_t look_up(const int32_t *table, int64_t v) {
+  int32_t at = (int32_t)(v < -32768 ? -32768 : v > 32767 ? 32767 : v) + 32768;
+  int32_t i = at >> 7, slope = table[i + 1] - table[i];
+  return table[i] + ((slope * (at & 127) + 64) >> 7);
+}
+
+// v * mult / 2^31 * 2^e as a requantization by `tflite`.
+static int64_t scaled(int64_t v, int64_t mult, int32_t e) {
+  int32_t high = mul_high(saturate(v * ((int64_t)1 << (e > 0 ? e : 0))), (int32_t)mult);
+  return round_shift(high, e < 0 ? -e : 0);
+}
+
+static void softmax_words(const int64_t *in, int64_t *out, uint64_t depth, float in_scale, float beta) {
+  const float exp_scale = 10.0f / TABLE_INPUTS, one_scale = 1.0f / TABLE_INPUTS;
+  int32_t exps[TABLE_STEPS + 1], reciprocals[TABLE_STEPS + 1], shift;
+  int64_t mult, largest = in[0], sum = 0;
+  fill_table(exponential, exp_scale * -TABLE_INPUTS, 0, exps);
+  fill_table(reciprocal, 0, one_scale * TABLE_INPUTS, reciprocals);
+  bf_quantize_multiplier((double)in_scale * (double)beta / (10.0 / TABLE_INPUTS), &mult, &shift);
+  for (uint64_t i = 1; i < depth; i++)
+    if (in[i] > largest) largest = in[i];
+  for (uint64_t i = 0; i < depth; i++) sum += out[i] = look_up(exps, scaled(in[i] - largest, mult, shift) + 32767);
+
+  // sum = 2^(17-headroom) * (1 + x) in 1/32768, 0 <= x < 1; the table holds 1/(1+x).
+  int headroom = __builtin_clz((uint32_t)sum);
+  int64_t one_and_x = ((sum << (headroom - 1)) + (1 << 13)) >> 14;
+  int64_t factor = look_up(reciprocals, one_and_x - 32768 - 65536);
+  int right = 31 - headroom;
+  for (uint64_t i = 0; i < depth; i++) {
+    int64_t y = (out[i] * factor + ((int64_t)1 << (right - 1))) >> right;
+    out[i] = y < 0 ? 0 : y > 32767 ? 32767 : y;
+  }
+}
+
+void bf_ref_softmax(const int64_t *in, int64_t *out, uint64_t depth, struct bf_type in_type, struct bf_type out_type,
+                    float in_scale, float beta) {
+  if (in_type.bits > 8)
+    softmax_words(in, out, depth, in_scale, beta);
+  else
+    softmax_bytes(in, out, depth, out_type, in_scale, beta);  // the differences are all that matters
 }

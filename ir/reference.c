@@ -9,21 +9,6 @@
 
 static uint64_t last_size(const struct bf_tensor *t) { return t->shape[t->rank - 1]; }
 
-static void ref_add(const struct bf_node *node, int64_t **values) {
-  const struct bf_attrs *a = &node->attrs;
-  const int64_t *x[2] = {values[node->inputs[0]->id], values[node->inputs[1]->id]};
-  int64_t zero[2] = {bf_quant_zero(&node->inputs[0]->quant, 0), bf_quant_zero(&node->inputs[1]->quant, 0)};
-  int64_t *out = values[node->output->id];
-  uint64_t channels = last_size(node->output);
-  for (uint64_t i = 0; i < node->output->elements; i++) {
-    uint32_t c = (uint32_t)(i % channels);
-    int64_t sum = 0;
-    for (int k = 0; k < 2; k++)
-      sum += bf_ref_rescale(&a->in_requant[k], c, (x[k][i] - zero[k]) * ((int64_t)1 << a->left_shift));
-    out[i] = bf_ref_requant(&a->requant, c, sum);
-  }
-}
-
 // y = requant(x - zero), element by element.
 static void map_requant(const struct bf_node *node, int64_t **values, int64_t zero) {
   const int64_t *x = values[node->inputs[0]->id];
@@ -37,42 +22,6 @@ static void ref_clamp(const struct bf_node *node, int64_t **values) { map_requan
 
 static void ref_requantize(const struct bf_node *node, int64_t **values) {
   map_requant(node, values, bf_quant_zero(&node->inputs[0]->quant, 0));
-}
-
-static void ref_pad(const struct bf_node *node, int64_t **values) {
-  const struct bf_tensor *x = node->inputs[0], *y = node->output;
-  const int64_t *in = values[x->id];
-  int64_t *out = values[y->id];
-  for (uint64_t i = 0; i < y->elements; i++) out[i] = node->attrs.pad_value;
-  for (uint64_t i = 0; i < x->elements; i++) {
-    uint64_t rest = i, at = 0, step = 1;
-    for (unsigned d = x->rank; d-- > 0;) {
-      at += (rest % x->shape[d] + (uint64_t)node->attrs.pads[d][0]) * step;
-      rest /= x->shape[d];
-      step *= y->shape[d];
-    }
-    out[at] = in[i];
-  }
-}
-
-static void ref_reshape(const struct bf_node *node, int64_t **values) {
-  memcpy(values[node->output->id], values[node->inputs[0]->id], node->output->elements * sizeof(int64_t));
-}
-
-static void ref_concat(const struct bf_node *node, int64_t **values) {
-  const struct bf_tensor *y = node->output;
-  uint64_t outer = 1, inner = 1;
-  for (unsigned d = 0; d < y->rank; d++) {
-    if ((int)d < node->attrs.axis) outer *= y->shape[d];
-    if ((int)d > node->attrs.axis) inner *= y->shape[d];
-  }
-  int64_t *out = values[y->id];
-  for (uint64_t o = 0; o < outer; o++)
-    for (uint32_t k = 0; k < node->ninputs; k++) {
-      uint64_t run = node->inputs[k]->shape[node->attrs.axis] * inner;
-      memcpy(out, values[node->inputs[k]->id] + o * run, run * sizeof *out);
-      out += run;
-    }
 }
 
 static void ref_argmax(const struct bf_node *node, int64_t **values) {
@@ -96,10 +45,13 @@ static void ref_softmax(const struct bf_node *node, int64_t **values) {
 }
 
 static void (*const evaluate[BF_OP_COUNT])(const struct bf_node *, int64_t **) = {
-    [BF_OP_CONV2D] = bf_ref_conv2d,     [BF_OP_DENSE] = bf_ref_dense,       [BF_OP_ADD] = ref_add,
-    [BF_OP_MAX_POOL] = bf_ref_max_pool, [BF_OP_AVG_POOL] = bf_ref_avg_pool, [BF_OP_CLAMP] = ref_clamp,
-    [BF_OP_PAD] = ref_pad,              [BF_OP_RESHAPE] = ref_reshape,      [BF_OP_CONCAT] = ref_concat,
-    [BF_OP_REQUANTIZE] = ref_requantize, [BF_OP_ARGMAX] = ref_argmax,       [BF_OP_SOFTMAX] = ref_softmax,
+    [BF_OP_CONV2D] = bf_ref_conv2d,       [BF_OP_DENSE] = bf_ref_dense,           [BF_OP_ADD] = bf_ref_elementwise,
+    [BF_OP_SUB] = bf_ref_elementwise,     [BF_OP_MUL] = bf_ref_elementwise,       [BF_OP_MAXIMUM] = bf_ref_elementwise,
+    [BF_OP_MINIMUM] = bf_ref_elementwise, [BF_OP_REDUCE_SUM] = bf_ref_reduce_sum, [BF_OP_TABLE] = bf_ref_table,
+    [BF_OP_MAX_POOL] = bf_ref_max_pool,   [BF_OP_AVG_POOL] = bf_ref_avg_pool,     [BF_OP_CLAMP] = ref_clamp,
+    [BF_OP_PAD] = bf_ref_pad,             [BF_OP_RESHAPE] = bf_ref_reshape,       [BF_OP_TRANSPOSE] = bf_ref_transpose,
+    [BF_OP_SLICE] = bf_ref_slice,         [BF_OP_SPREAD] = bf_ref_spread,         [BF_OP_CONCAT] = bf_ref_concat,
+    [BF_OP_REQUANTIZE] = ref_requantize,  [BF_OP_ARGMAX] = ref_argmax,            [BF_OP_SOFTMAX] = ref_softmax,
 };
 
 struct bf_ref_run *bf_ref_new(const struct bf_graph *graph) {
@@ -119,9 +71,8 @@ void bf_ref_free(struct bf_ref_run *run) {
 }
 
 bool bf_ref_set_input(struct bf_ref_run *run, const struct bf_tensor *input, const int64_t *values) {
-  int64_t lo = bf_type_min(input->type), hi = bf_type_max(input->type);
   for (uint64_t i = 0; i < input->elements; i++)
-    if (values[i] < lo || values[i] > hi) return false;
+    if (!bf_type_holds(input->type, values[i])) return false;
   int64_t **slot = &run->values[input->id];
   if (!*slot) *slot = bf_alloc(input->elements, sizeof **slot);
   memcpy(*slot, values, input->elements * sizeof **slot);

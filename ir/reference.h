@@ -21,8 +21,7 @@ bool bf_ref_set_input(struct bf_ref_run *run, const struct bf_tensor *input, con
 // Evaluates all nodes in order. False and a diagnostic if an input is not set.
 bool bf_ref_run(struct bf_ref_run *run, struct bf_diags *diags);
 
-// tflite-micro's reference softmax of `depth` s8 values (1 to 4095 of them) to s8 with scale 1/256 and zero point -128;
-// the verifier admits no other types.
+// tflite-micro's reference softmax of `depth` values (1 to 4095 of them); types as bf_softmax_result admits them.
 void bf_ref_softmax(const int64_t *in, int64_t *out, uint64_t depth, struct bf_type in_type,
                     struct bf_type out_type, float in_scale, float beta);
 

@@ -108,12 +108,81 @@ static bool dense_shape(const struct inference *in) {
   return check_bias(in, w->shape[0]);
 }
 
-static bool add_shape(const struct inference *in) {
+// Equal shapes, or 1 in a dimension of one operand, which is then repeated.
+static bool broadcast_shape(const struct inference *in) {
   const struct bf_tensor *a = in->node->inputs[0], *b = in->node->inputs[1];
-  bool same = a->rank == b->rank;
-  for (unsigned i = 0; same && i < a->rank; i++) same = a->shape[i] == b->shape[i];
-  if (!same) return clash(in, "the operands '%s' and '%s' have different shapes", a->name, b->name);
+  if (a->rank != b->rank)
+    return clash(in, "'%s' has %u dimensions, '%s' has %u", a->name, a->rank, b->name, b->rank);
+  same_shape(in);
+  for (unsigned i = 0; i < a->rank; i++) {
+    if (a->shape[i] != b->shape[i] && a->shape[i] != 1 && b->shape[i] != 1)
+      return clash(in, "'%s' has size %" PRIu64 " in dimension %u, '%s' has %" PRIu64 "; they must be equal, or one of them 1",
+                   a->name, a->shape[i], i, b->name, b->shape[i]);
+    if (a->shape[i] == 1) in->shape[i] = b->shape[i];
+  }
+  return true;
+}
+
+static bool reduce_shape(const struct inference *in) {
+  const struct bf_tensor *x = in->node->inputs[0];
+  uint32_t axes = in->node->attrs.axes;
+  if (!axes || axes >> x->rank)
+    return clash(in, "axes 0x%" PRIx32 " must name one or more of the %u dimensions", axes, x->rank);
+  same_shape(in);
+  for (unsigned i = 0; i < x->rank; i++)
+    if (axes >> i & 1) in->shape[i] = 1;
+  return true;
+}
+
+static bool table_shape(const struct inference *in) {
+  const struct bf_tensor *x = in->node->inputs[0], *t = in->node->inputs[1];
+  if (x->type.bits > 8 || x->type.kind == BF_TYPE_B)
+    return clash(in, "the input must have type u1 to u8, s1 to s8 or t2");
+  uint64_t wanted = (uint64_t)(bf_type_max(x->type) - bf_type_min(x->type)) + 1;
+  if (t->rank != 1 || t->shape[0] != wanted)
+    return clash(in, "the table needs shape [%" PRIu64 "], an element for each value of the input's type; it has %" PRIu64
+                     " elements in %u dimensions", wanted, t->elements, t->rank);
   return same_shape(in);
+}
+
+static bool transpose_shape(const struct inference *in) {
+  const struct bf_tensor *x = in->node->inputs[0];
+  const int32_t *perm = in->node->attrs.perm;
+  unsigned seen = 0;
+  *in->rank = x->rank;
+  for (unsigned i = 0; i < x->rank; i++) {
+    if (perm[i] < 0 || perm[i] >= (int32_t)x->rank || (seen >> perm[i] & 1))
+      return clash(in, "perm must hold each of the dimensions 0 to %u once", x->rank - 1);
+    seen |= 1u << perm[i];
+    in->shape[i] = x->shape[perm[i]];
+  }
+  return true;
+}
+
+static bool slice_shape(const struct inference *in) {
+  const struct bf_tensor *x = in->node->inputs[0];
+  const struct bf_attrs *a = &in->node->attrs;
+  *in->rank = x->rank;
+  for (unsigned i = 0; i < x->rank; i++) {
+    if (a->step[i] == 0) return clash(in, "step 0 in dimension %u", i);
+    if (a->count[i] < 1) return clash(in, "count %d in dimension %u; it must be at least 1", a->count[i], i);
+    int64_t first = a->begin[i], last = first + (int64_t)(a->count[i] - 1) * a->step[i], size = (int64_t)x->shape[i];
+    if (first < 0 || first >= size || last < 0 || last >= size)
+      return clash(in, "elements %" PRId64 " to %" PRId64 " of dimension %u, which has %" PRId64, first, last, i, size);
+    in->shape[i] = (uint64_t)a->count[i];
+  }
+  return true;
+}
+
+static bool spread_shape(const struct inference *in) {
+  const int32_t *factor = in->node->attrs.factor;
+  if (!need_rank(in, 0, 4, "input")) return false;
+  same_shape(in);
+  for (int i = 0; i < 2; i++) {
+    if (factor[i] < 1) return clash(in, "factor %d; it must be at least 1", factor[i]);
+    in->shape[1 + i] = (in->shape[1 + i] - 1) * (uint64_t)factor[i] + 1;
+  }
+  return true;
 }
 
 static bool pool_shape(const struct inference *in) {
@@ -187,10 +256,13 @@ static bool argmax_shape(const struct inference *in) {
 }
 
 static bool (*const shape_of[BF_OP_COUNT])(const struct inference *) = {
-    [BF_OP_CONV2D] = conv2d_shape,   [BF_OP_DENSE] = dense_shape,     [BF_OP_ADD] = add_shape,
-    [BF_OP_MAX_POOL] = pool_shape,   [BF_OP_AVG_POOL] = pool_shape,   [BF_OP_CLAMP] = same_shape,
-    [BF_OP_PAD] = pad_shape,         [BF_OP_RESHAPE] = reshape_shape, [BF_OP_CONCAT] = concat_shape,
-    [BF_OP_REQUANTIZE] = same_shape, [BF_OP_ARGMAX] = argmax_shape,   [BF_OP_SOFTMAX] = same_shape,
+    [BF_OP_CONV2D] = conv2d_shape,       [BF_OP_DENSE] = dense_shape,       [BF_OP_ADD] = broadcast_shape,
+    [BF_OP_SUB] = broadcast_shape,       [BF_OP_MUL] = broadcast_shape,     [BF_OP_MAXIMUM] = broadcast_shape,
+    [BF_OP_MINIMUM] = broadcast_shape,   [BF_OP_REDUCE_SUM] = reduce_shape, [BF_OP_TABLE] = table_shape,
+    [BF_OP_MAX_POOL] = pool_shape,       [BF_OP_AVG_POOL] = pool_shape,     [BF_OP_CLAMP] = same_shape,
+    [BF_OP_PAD] = pad_shape,             [BF_OP_RESHAPE] = reshape_shape,   [BF_OP_TRANSPOSE] = transpose_shape,
+    [BF_OP_SLICE] = slice_shape,         [BF_OP_SPREAD] = spread_shape,     [BF_OP_CONCAT] = concat_shape,
+    [BF_OP_REQUANTIZE] = same_shape,     [BF_OP_ARGMAX] = argmax_shape,     [BF_OP_SOFTMAX] = same_shape,
 };
 
 bool bf_infer_shape(const struct bf_node *node, unsigned *rank, uint64_t *shape,

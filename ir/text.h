@@ -23,6 +23,6 @@ struct bf_attr_list {
   size_t offset;  // of an int32_t array in struct bf_attrs
   unsigned count;
 };
-extern const struct bf_attr_list bf_attr_lists[4];
+extern const struct bf_attr_list bf_attr_lists[9];
 
 #endif

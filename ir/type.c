@@ -26,6 +26,11 @@ int64_t bf_type_max(struct bf_type type) {
   return 0;
 }
 
+bool bf_type_holds(struct bf_type type, int64_t value) {
+  if (type.kind == BF_TYPE_B && value == 0) return false;
+  return value >= bf_type_min(type) && value <= bf_type_max(type);
+}
+
 bool bf_type_equal(struct bf_type a, struct bf_type b) {
   return a.kind == b.kind && a.bits == b.bits;
 }

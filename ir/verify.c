@@ -66,16 +66,15 @@ static bool check_quant(struct bf_verifier *v, const struct bf_tensor *t) {
     if (zero < bf_type_min(t->type) || zero > bf_type_max(t->type))
       return bf_verify_fail(v, "tensor '%s': zero point %" PRId64 " is outside its type", t->name, zero);
     if (zero && (t->type.kind == BF_TYPE_B || t->type.kind == BF_TYPE_T))
-      return bf_verify_fail(v, "tensor '%s': binary and ternary weights have zero point 0", t->name);
+      return bf_verify_fail(v, "tensor '%s': b1 and t2 have zero point 0", t->name);
   }
   return true;
 }
 
 static bool check_values(struct bf_verifier *v, const struct bf_tensor *t) {
   if (!t->data) return true;
-  int64_t lo = bf_type_min(t->type), hi = bf_type_max(t->type);
   for (uint64_t i = 0; i < t->elements; i++)
-    if (t->data[i] < lo || t->data[i] > hi || (t->type.kind == BF_TYPE_B && t->data[i] == 0)) {
+    if (!bf_type_holds(t->type, t->data[i])) {
       char type[8];
       return bf_verify_fail(v, "constant '%s': element %" PRIu64 " is %" PRId64 ", outside %s", t->name, i,
                             t->data[i], bf_type_text(type, t->type));
@@ -89,8 +88,9 @@ static bool check_role(struct bf_verifier *v, const struct bf_tensor *t) {
     if (t->is_output) return bf_verify_fail(v, "constant '%s' cannot be an output", t->name);
     return true;
   }
-  if (t->type.bits > 16 || t->type.kind == BF_TYPE_B || t->type.kind == BF_TYPE_T)
-    return bf_verify_fail(v, "tensor '%s': activations are u1 to u16 or s1 to s16", t->name);
+  // Sums may leave the network with all their bits, but nothing computes with so many.
+  if (t->type.bits > 16 && !(t->is_output && t->producer))
+    return bf_verify_fail(v, "tensor '%s': activations are u1 to u16, s1 to s16, b1 or t2, only outputs are wider", t->name);
   if (t->is_input && t->is_output) return bf_verify_fail(v, "input '%s' cannot be an output as well", t->name);
   if (!t->is_input && !t->producer) return bf_verify_fail(v, "tensor '%s' is never computed", t->name);
   return true;
@@ -135,13 +135,18 @@ static bool check_order(struct bf_verifier *v, const struct bf_node *node, bool 
 
 static bool check_operands(struct bf_verifier *v, const struct bf_node *node) {
   const struct bf_op_info *info = bf_op_info(node->op);
-  unsigned consts = info ? info->const_inputs : 0;
+  unsigned consts = info ? info->const_inputs : 0, constants = 0;
+  bool either = bf_op_elementwise(node->op);
   for (uint32_t i = 0; i < node->ninputs; i++) {
     bool wanted = i < 32 && (consts >> i & 1), constant = node->inputs[i]->data != NULL;
     if (wanted && !constant)
       return bf_verify_fail(v, "operand '%s' must be a constant", node->inputs[i]->name);
-    if (!wanted && constant)
+    constants += constant;
+    if (!constant && node->inputs[i]->type.bits > 16)
+      return bf_verify_fail(v, "operand '%s' has more than 16 bits", node->inputs[i]->name);
+    if (!wanted && constant && !either)
       return bf_verify_fail(v, "operand '%s' must not be a constant", node->inputs[i]->name);
+    if (either && constants > 1) return bf_verify_fail(v, "at most one of the operands may be a constant");
   }
   return true;
 }

@@ -25,8 +25,6 @@ static bool fits_accumulator(struct interval r) {
   return r.lo >= -limit && r.hi < limit;
 }
 
-static bool in_type(int64_t v, struct bf_type type) { return v >= bf_type_min(type) && v <= bf_type_max(type); }
-
 // ---- requantization
 
 static bool check_channel(struct bf_verifier *v, const struct bf_requant *rq, uint32_t c, struct interval sum) {
@@ -34,7 +32,10 @@ static bool check_channel(struct bf_verifier *v, const struct bf_requant *rq, ui
   int32_t shift = rq->shift ? rq->shift[c] : 0;
   const char *mode = bf_requant_mode_name(rq->mode);
   bool fixed = rq->mode == BF_REQUANT_TFLITE || rq->mode == BF_REQUANT_TFLITE16;
-  if (fixed && mult != 0 && (mult < (int64_t)1 << 30 || mult >= (int64_t)1 << 31))
+  if (fixed && (mult < 0 || mult >= (int64_t)1 << 31))
+    return bf_verify_fail(v, "%s multiplier %" PRId64 " is not between 0 and 2^31-1", mode, mult);
+  // A mean divides its multiplier by the count, so that only tflite16 has normalized ones.
+  if (rq->mode == BF_REQUANT_TFLITE16 && mult != 0 && mult < (int64_t)1 << 30)
     return bf_verify_fail(v, "%s multiplier %" PRId64 " is neither 0 nor between 2^30 and 2^31-1", mode, mult);
   int32_t lo = fixed ? -31 : 0, hi = rq->mode == BF_REQUANT_TFLITE ? 31 : fixed ? 7 : 62;
   if (shift < lo || shift > hi)
@@ -74,15 +75,28 @@ static bool check_rule(struct bf_verifier *v, const struct bf_requant *rq, uint6
   return true;
 }
 
+// A b1 result is never 0: each threshold stands twice, so that the count is 0 or 2, and -1 is added.
+static bool check_binary(struct bf_verifier *v, const struct bf_requant *rq) {
+  bool ok = rq->mode == BF_REQUANT_THRESHOLDS && rq->nthresholds == 2 && rq->out_zero == -1;
+  for (uint32_t c = 0; ok && c < rq->count; c++) ok = rq->thresholds[2 * c] == rq->thresholds[2 * c + 1];
+  return ok || bf_verify_fail(v, "a b1 result is requantized by thresholds [t, t] with -1 added");
+}
+
 static bool check_requant(struct bf_verifier *v, const struct bf_node *node, struct interval sum) {
   const struct bf_tensor *out = node->output;
   const struct bf_requant *rq = &node->attrs.requant;
   if (!check_rule(v, rq, out->shape[out->rank - 1], sum)) return false;
-  if (rq->lo > rq->hi || !in_type(rq->lo, out->type) || !in_type(rq->hi, out->type))
+  if (rq->lo > rq->hi || !bf_type_holds(out->type, rq->lo) || !bf_type_holds(out->type, rq->hi))
     return bf_verify_fail(v, "clamp [%" PRId64 ", %" PRId64 "] is empty or leaves the output type", rq->lo, rq->hi);
   if (rq->out_zero < INT32_MIN || rq->out_zero > INT32_MAX)  // beyond the type is odd, but the clamp mends it
     return bf_verify_fail(v, "zero point %" PRId64 " has more than 32 bits", rq->out_zero);
   return true;
+}
+
+// As check_requant, for operators that compute new numbers instead of choosing among given ones.
+static bool check_computed(struct bf_verifier *v, const struct bf_node *node, struct interval sum) {
+  if (!check_requant(v, node, sum)) return false;
+  return node->output->type.kind != BF_TYPE_B || check_binary(v, &node->attrs.requant);
 }
 
 // ---- types and quantizations
@@ -134,7 +148,7 @@ static bool check_weighted(struct bf_verifier *v, const struct bf_node *node) {
     if (sum.lo < all.lo) all.lo = sum.lo;
     if (sum.hi > all.hi) all.hi = sum.hi;
   }
-  return check_requant(v, node, all);
+  return check_computed(v, node, all);
 }
 
 // The bounds of one rescaled operand; every mode is monotonic, so the ends map to the ends.
@@ -150,8 +164,20 @@ static struct interval rescaled(const struct bf_requant *rq, struct interval in)
   return all;
 }
 
+// Operands of elementwise operators are activations, or constants that look like them.
+static bool check_terms(struct bf_verifier *v, const struct bf_node *node) {
+  for (uint32_t i = 0; i < node->ninputs; i++) {
+    const struct bf_tensor *t = node->inputs[i];
+    if (t->type.bits > 16) return bf_verify_fail(v, "constant '%s' has more than 16 bits", t->name);
+    if (t->quant.count > 1) return bf_verify_fail(v, "constant '%s' must have one scale and zero point", t->name);
+  }
+  return true;
+}
+
+// ADD and SUB.
 static bool check_add(struct bf_verifier *v, const struct bf_node *node) {
   const struct bf_attrs *a = &node->attrs;
+  if (!check_terms(v, node)) return false;
   if (a->left_shift < 0 || a->left_shift > MAX_LEFT_SHIFT)
     return bf_verify_fail(v, "left_shift %" PRId32 " is not between 0 and %d", a->left_shift, MAX_LEFT_SHIFT);
   struct interval sum = {0, 0};
@@ -164,11 +190,43 @@ static bool check_add(struct bf_verifier *v, const struct bf_node *node) {
     if (a->left_shift && rq->mode != BF_REQUANT_TFLITE)
       return bf_verify_fail(v, "left_shift goes with requantization tflite of the operands only");
     struct interval part = rescaled(rq, in);
-    sum.lo += part.lo;
-    sum.hi += part.hi;
+    bool minus = k == 1 && node->op == BF_OP_SUB;
+    sum.lo += minus ? -part.hi : part.lo;
+    sum.hi += minus ? -part.lo : part.hi;
   }
   if (!fits_accumulator(sum)) return bf_verify_fail(v, "the sum may leave %d bits", ACC_BITS);
-  return check_requant(v, node, sum);
+  return check_computed(v, node, sum);
+}
+
+static bool check_mul(struct bf_verifier *v, const struct bf_node *node) {
+  if (!check_terms(v, node)) return false;
+  struct interval a = centred(node->inputs[0]), b = centred(node->inputs[1]);
+  wide corners[4] = {a.lo * b.lo, a.lo * b.hi, a.hi * b.lo, a.hi * b.hi};
+  struct interval product = {corners[0], corners[0]};
+  for (int i = 1; i < 4; i++) {
+    if (corners[i] < product.lo) product.lo = corners[i];
+    if (corners[i] > product.hi) product.hi = corners[i];
+  }
+  return check_computed(v, node, product);
+}
+
+static bool check_reduce_sum(struct bf_verifier *v, const struct bf_node *node) {
+  struct interval sum = centred(node->inputs[0]);
+  wide count = (wide)(node->inputs[0]->elements / node->output->elements);
+  sum.lo *= count;
+  sum.hi *= count;
+  if (!fits_accumulator(sum)) return bf_verify_fail(v, "the sum may leave %d bits", ACC_BITS);
+  return check_computed(v, node, sum);
+}
+
+static bool check_table(struct bf_verifier *v, const struct bf_node *node) {
+  const struct bf_tensor *t = node->inputs[1];
+  char type[8];
+  for (uint64_t i = 0; i < t->elements; i++)
+    if (!bf_type_holds(node->output->type, t->data[i]))
+      return bf_verify_fail(v, "element %" PRIu64 " of table '%s' is %" PRId64 ", outside %s", i, t->name, t->data[i],
+                            bf_type_text(type, node->output->type));
+  return true;
 }
 
 // Pooling and clamping choose or average elements: nothing is rescaled.
@@ -176,14 +234,22 @@ static bool check_same_quant(struct bf_verifier *v, const struct bf_node *node) 
   const struct bf_requant *rq = &node->attrs.requant;
   if (rq->mode != BF_REQUANT_NONE || rq->out_zero != 0)
     return bf_verify_fail(v, "the operator only clamps: requantization none, nothing added");
-  return same_meaning(v, node->inputs[0], node->output) && check_requant(v, node, (struct interval){0, 0});
+  for (uint32_t i = 0; i < node->ninputs; i++)  // maximum and minimum have two
+    if (!same_meaning(v, node->inputs[i], node->output)) return false;
+  if (node->op == BF_OP_AVG_POOL && node->output->type.kind == BF_TYPE_B)
+    return bf_verify_fail(v, "the mean of b1 elements may be 0, which b1 does not have");
+  return check_requant(v, node, (struct interval){0, 0});
+}
+
+static bool check_choice(struct bf_verifier *v, const struct bf_node *node) {
+  return check_terms(v, node) && check_same_quant(v, node);
 }
 
 static bool check_pad(struct bf_verifier *v, const struct bf_node *node) {
   for (unsigned i = node->output->rank; i < BF_MAX_RANK; i++)
     if (node->attrs.pads[i][0] || node->attrs.pads[i][1])
       return bf_verify_fail(v, "padding for dimension %u, which the input does not have", i);
-  if (!in_type(node->attrs.pad_value, node->output->type))
+  if (!bf_type_holds(node->output->type, node->attrs.pad_value))
     return bf_verify_fail(v, "padding value %" PRId64 " is outside the type", node->attrs.pad_value);
   return same_meaning(v, node->inputs[0], node->output);
 }
@@ -194,26 +260,36 @@ static bool check_moved(struct bf_verifier *v, const struct bf_node *node) {
   return true;
 }
 
+static bool check_spread(struct bf_verifier *v, const struct bf_node *node) {
+  if (node->output->type.kind == BF_TYPE_B)
+    return bf_verify_fail(v, "spread inserts 0, which b1 does not have");
+  return check_moved(v, node);
+}
+
 static bool check_requantize(struct bf_verifier *v, const struct bf_node *node) {
-  return check_requant(v, node, centred(node->inputs[0]));
+  return check_computed(v, node, centred(node->inputs[0]));
 }
 
 static bool check_argmax(struct bf_verifier *v, const struct bf_node *node) {
   const struct bf_tensor *x = node->inputs[0];
   uint64_t depth = x->shape[x->rank - 1];
-  return in_type((int64_t)depth - 1, node->output->type) ||
+  if (node->output->type.kind == BF_TYPE_B) return bf_verify_fail(v, "an index has no type b1");
+  return bf_type_holds(node->output->type, (int64_t)depth - 1) ||
          bf_verify_fail(v, "the output type cannot hold index %" PRIu64, depth - 1);
 }
 
 static bool check_softmax(struct bf_verifier *v, const struct bf_node *node) {
   const struct bf_tensor *x = node->inputs[0], *y = node->output;
-  struct bf_type s8 = {BF_TYPE_S, 8};
-  if (!bf_type_equal(x->type, s8) || !bf_type_equal(y->type, s8))
-    return bf_verify_fail(v, "softmax is defined on s8 only");
-  if (bf_quant_scale(&y->quant, 0) != 1.0f / 256 || bf_quant_zero(&y->quant, 0) != -128)
-    return bf_verify_fail(v, "the output of softmax has scale 1/256 and zero point -128");
-  double mult = (double)node->attrs.beta * bf_quant_scale(&x->quant, 0) * 0x1p26;
-  if (!isfinite(mult) || mult <= 1) return bf_verify_fail(v, "beta times the input's scale is out of range");
+  float scale;
+  int32_t zero;
+  if (!bf_softmax_result(x->type, y->type, &scale, &zero))
+    return bf_verify_fail(v, "softmax is defined from s8 to s8 or s16, from u8 to u8 and from s16 to s16");
+  if (bf_quant_scale(&y->quant, 0) != scale || bf_quant_zero(&y->quant, 0) != zero)
+    return bf_verify_fail(v, "the output of softmax has scale 1/%d and zero point %" PRId32, (int)(1 / scale), zero);
+  double step = (double)node->attrs.beta * bf_quant_scale(&x->quant, 0);
+  bool wide_input = x->type.bits == 16;
+  if (!isfinite(step) || step <= (wide_input ? 0 : 0x1p-26) || (wide_input && step > 1))
+    return bf_verify_fail(v, "beta times the input's scale is out of range");
   if (x->shape[x->rank - 1] > SOFTMAX_MAX_DEPTH)
     return bf_verify_fail(v, "softmax over %" PRIu64 " elements; the fixed-point sum holds %d",
                           x->shape[x->rank - 1], SOFTMAX_MAX_DEPTH);
@@ -221,10 +297,13 @@ static bool check_softmax(struct bf_verifier *v, const struct bf_node *node) {
 }
 
 static bool (*const meaning[BF_OP_COUNT])(struct bf_verifier *, const struct bf_node *) = {
-    [BF_OP_CONV2D] = check_weighted,      [BF_OP_DENSE] = check_weighted,      [BF_OP_ADD] = check_add,
-    [BF_OP_MAX_POOL] = check_same_quant,  [BF_OP_AVG_POOL] = check_same_quant, [BF_OP_CLAMP] = check_same_quant,
-    [BF_OP_PAD] = check_pad,              [BF_OP_RESHAPE] = check_moved,       [BF_OP_CONCAT] = check_moved,
-    [BF_OP_REQUANTIZE] = check_requantize, [BF_OP_ARGMAX] = check_argmax,      [BF_OP_SOFTMAX] = check_softmax,
+    [BF_OP_CONV2D] = check_weighted,       [BF_OP_DENSE] = check_weighted,        [BF_OP_ADD] = check_add,
+    [BF_OP_SUB] = check_add,               [BF_OP_MUL] = check_mul,               [BF_OP_MAXIMUM] = check_choice,
+    [BF_OP_MINIMUM] = check_choice,        [BF_OP_REDUCE_SUM] = check_reduce_sum, [BF_OP_TABLE] = check_table,
+    [BF_OP_MAX_POOL] = check_same_quant,   [BF_OP_AVG_POOL] = check_same_quant,   [BF_OP_CLAMP] = check_same_quant,
+    [BF_OP_PAD] = check_pad,               [BF_OP_RESHAPE] = check_moved,         [BF_OP_TRANSPOSE] = check_moved,
+    [BF_OP_SLICE] = check_moved,           [BF_OP_SPREAD] = check_spread,         [BF_OP_CONCAT] = check_moved,
+    [BF_OP_REQUANTIZE] = check_requantize, [BF_OP_ARGMAX] = check_argmax,         [BF_OP_SOFTMAX] = check_softmax,
 };
 
 bool bf_verify_meaning(struct bf_verifier *v, const struct bf_node *node) { return meaning[node->op](v, node); }

@@ -182,11 +182,15 @@ static void check_border(struct ap_check *check, const uint32_t *list, uint32_t 
 
 const char *ap_host_softmax_check(const struct ap_program *program, const struct ap_host *host) {
   const struct ap_tensor *in = &program->tensors[host->input], *out = &program->tensors[host->output];
-  if (in->bits > 8 || (out->bits != 8 && out->bits != 16))
-    return "softmax wants an input of at most 8 bits and an output of 8 or 16";
+  bool words = in->bits == 16 && out->bits == 16;
+  if (!words && (in->bits > 8 || (out->bits != 8 && out->bits != 16)))
+    return "softmax wants an input of at most 8 bits and an output of 8 or 16, or 16 for both";
   if (ap_tensor_elements(in) != ap_tensor_elements(out) || in->shape[3] != out->shape[3] || in->shape[3] > 4096)
     return "softmax wants equal shapes and at most 4096 classes";
-  double real = (double)host->beta * (double)host->in_scale * (double)(1 << (31 - AP_SOFTMAX_DIFF_BITS));
+  double step = (double)host->beta * (double)host->in_scale;
+  if (words)  // the kernel's tables reach from -10 to 0
+    return step > 0 && step <= 1 ? NULL : "softmax has an input scale or beta out of range";
+  double real = step * (double)(1 << (31 - AP_SOFTMAX_DIFF_BITS));
   if (!(real >= 1) || !isfinite(real))  // the kernel's multiplier is at least 1
     return "softmax has an input scale or beta out of range";
   return NULL;

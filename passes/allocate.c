@@ -90,7 +90,7 @@ static bool allocate_region(struct bf_unit *unit, const struct bf_flayer *layer,
 
 bool bf_pass_allocate(struct bf_unit *unit) {
   struct bf_fprogram *p = unit->fields;
-  for (size_t l = 0; l < p->nlayers; l++)
+  for (size_t l = p->first_layer; l < p->nlayers; l++)
     for (size_t r = 0; r < p->layers[l].nregions; r++)
       if (!allocate_region(unit, &p->layers[l], &p->regions[p->layers[l].first_region + r])) return false;
   unit->allocated = true;

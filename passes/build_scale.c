@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Requantization as field IR: exact scaling by constants, rounding, clamp. All numbers stay unsigned: a value is
 // held with a bias that is chosen large enough, so that no sign extension is ever needed.
-#include <math.h>
-#include <stdlib.h>
-
 #include "passes/builder.h"
 #include "passes/digits.h"
 
@@ -13,7 +10,6 @@ struct scale_plan {
   __int128 start;   // content of the product for v's content 0
   int64_t bias;     // of the final result
   unsigned s, e;
-  bool signed_range;  // the quotient before the last rounding takes both signs
   uint64_t positive_from;  // content of the quotient that stands for 0, incl. rounding constant
 };
 
@@ -22,20 +18,19 @@ static __int128 ceil_div_pow2(__int128 v, unsigned shift) {
 }
 
 static void drop_trailing_zeros(int64_t *m, int64_t *r, unsigned *s) {
-  while (*s > 0 && *m && !(*m & 1) && !(*r & 1)) {
+  while (*s > 0 && *m && !(*m & 1)) {  // the lost bit of r can't carry
     *m /= 2;
-    *r /= 2;
+    *r >>= 1;
     (*s)--;
   }
 }
 
-static struct scale_plan plan_scale(struct bf_val v, int64_t m, int64_t r, unsigned s, unsigned e, int64_t want,
+static struct scale_plan plan_scale(struct bf_val v, int64_t m, __int128 r, unsigned s, unsigned e, int64_t want,
                                     unsigned want_bits) {
-  drop_trailing_zeros(&m, &r, &s);
   struct scale_plan plan = {.m = m, .s = s, .e = e};
-  __int128 start = (__int128)r - (__int128)m * v.bias;
+  __int128 start = r - (__int128)m * v.bias;
   // Half away from zero: floor((h + 2^(e-1) - [h < 0]) / 2^e); the constant part joins the start value.
-  __int128 low = start < start + (__int128)m * v.hi ? start : start + (__int128)m * (__int128)v.hi;
+  __int128 low = m > 0 ? start : start + (__int128)m * (__int128)v.hi;
   __int128 z = low < 0 ? ceil_div_pow2(-low, s + e) : 0;
   if (want_bits) {
     __int128 modulus = (__int128)1 << want_bits;
@@ -52,13 +47,71 @@ static struct scale_plan plan_scale(struct bf_val v, int64_t m, int64_t r, unsig
   return plan;
 }
 
+// Whether the sum of the shifted copies, and of a number up to `extra`, stays below 2^63 all along.
+static bool product_fits(const struct bf_lower *l, __int128 start, int64_t m, uint64_t v_hi, uint64_t extra) {
+  uint64_t positive = bf_digit_masks_of(m, l->unit->opt_level > 0).positive;
+  return start >> 62 == 0 && ((unsigned __int128)start + (unsigned __int128)positive * v_hi + extra) >> 63 == 0;
+}
+
+// The quotient h of the first division, rounded as the plan says.
+static struct bf_val round_off(struct bf_lower *l, struct bf_val h, const struct scale_plan *plan) {
+  if (!plan->e) {
+    bf_val_low(l, &h, bf_bits(h.hi));
+    return h;
+  }
+  if (plan->positive_from <= h.lo) {
+    bf_build_addk(l, &h, 1);
+  } else if (plan->positive_from <= h.hi) {
+    struct bf_val f = bf_build_gtk(l, &h, plan->positive_from - 1, "nonneg");
+    bf_build_add(l, &h, &f);
+  }
+  struct bf_val y = {.field = h.field, .offset = (uint16_t)(h.offset + plan->e), .lo = h.lo >> plan->e, .hi = h.hi >> plan->e,
+                     .bias = plan->bias};
+  bf_val_low(l, &y, bf_bits(y.hi));
+  return y;
+}
+
+static struct bf_val quotient(const struct bf_val *p, const struct scale_plan *plan) {
+  return (struct bf_val){.field = p->field, .offset = (uint16_t)(p->offset + plan->s), .lo = p->lo >> plan->s,
+                         .hi = p->hi >> plan->s, .bias = plan->bias};
+}
+
+static struct bf_val too_wide(struct bf_lower *l, struct bf_val v) {
+  bf_lower_fail(l, "use a requantization with a shorter multiplier", "requantization needs more than 62 bits");
+  return v;
+}
+
+#define LOW_BITS 16
+
+// A product that is too wide, in two: for v = vh * 2^k + vl the quotient is
+// floor((vh * m + floor((vl * m + r) / 2^k)) / 2^(s - k)). Both parts are slices of v's content, the bias joins r.
+static struct bf_val scale_in_two(struct bf_lower *l, struct bf_val v, int64_t m, int64_t r, unsigned s, unsigned e,
+                                  int64_t want, unsigned want_bits) {
+  unsigned k = s < LOW_BITS ? s : LOW_BITS;
+  if (!k || bf_bits(v.hi) <= k) return too_wide(l, v);
+  uint64_t mask = ((uint64_t)1 << k) - 1;
+  __int128 rest = (__int128)r - (__int128)m * v.bias;
+  struct bf_val low = {.field = v.field, .offset = v.offset, .hi = mask};
+  struct bf_val high = {.field = v.field, .offset = (uint16_t)(v.offset + k), .lo = v.lo >> k, .hi = v.hi >> k};
+  struct scale_plan first = plan_scale(low, m, rest & mask, k, 0, 0, 0);
+  if (!product_fits(l, first.start, m, low.hi, 0)) return too_wide(l, v);
+  struct bf_val t = bf_build_const(l, (uint64_t)first.start, 0, "low");
+  bf_build_mack(l, &t, &low, m, false);
+  t = quotient(&t, &first);
+  struct scale_plan second = plan_scale(high, m, (rest >> k) - t.bias, s - k, e, want, want_bits);
+  if (!product_fits(l, second.start, m, high.hi, t.hi)) return too_wide(l, v);
+  struct bf_val p = bf_build_const(l, (uint64_t)second.start, 0, "scaled");
+  bf_build_mack(l, &p, &high, m, false);
+  bf_build_add(l, &p, &t);
+  struct bf_val h = quotient(&p, &second);
+  return round_off(l, h, &second);
+}
+
 struct bf_val bf_build_scale(struct bf_lower *l, struct bf_val v, int64_t m, int64_t r, unsigned s, unsigned e,
                              int64_t want, unsigned want_bits) {
+  drop_trailing_zeros(&m, &r, &s);
   struct scale_plan plan = plan_scale(v, m, r, s, e, want, want_bits);
-  if (plan.start >> 62) {
-    bf_lower_fail(l, "use a requantization with a shorter multiplier", "requantization needs more than 62 bits");
-    return v;
-  }
+  if (!product_fits(l, plan.start, plan.m, v.hi, 0)) return scale_in_two(l, v, m, r, s, e, want, want_bits);
   struct bf_val p;
   if (plan.m == 1) {
     p = bf_build_widen(l, v, "scaled");
@@ -67,84 +120,23 @@ struct bf_val bf_build_scale(struct bf_lower *l, struct bf_val v, int64_t m, int
     p = bf_build_const(l, (uint64_t)plan.start, 0, "scaled");
     bf_build_mack(l, &p, &v, plan.m, false);
   }
-  struct bf_val h = {.field = p.field, .offset = (uint16_t)(p.offset + plan.s), .lo = p.lo >> plan.s, .hi = p.hi >> plan.s,
-                     .bias = plan.bias};
-  if (!plan.e) {
-    bf_val_low(l, &h, bf_bits(h.hi));
-    return h;
-  }
-  if (plan.positive_from <= h.lo) {
-    bf_build_addk(l, &h, 1);
-  } else if (plan.positive_from <= h.hi) {
-    struct bf_val f = bf_build_gtk(l, &h, plan.positive_from - 1, "nonneg");
-    bf_build_add(l, &h, &f);
-  }
-  struct bf_val y = {.field = h.field, .offset = (uint16_t)(h.offset + plan.e), .lo = h.lo >> plan.e, .hi = h.hi >> plan.e,
-                     .bias = plan.bias};
-  bf_val_low(l, &y, bf_bits(y.hi));
-  return y;
-}
-
-// Number of thresholds not above the value.
-static struct bf_val build_thresholds(struct bf_lower *l, struct bf_val v, const struct bf_requant *rq, uint32_t channel) {
-  const int64_t *t = rq->thresholds + (rq->count > 1 ? (uint64_t)channel * rq->nthresholds : 0);
-  struct bf_val n = bf_build_const(l, 0, 0, "count");
-  for (uint32_t i = 0; i < rq->nthresholds; i++) {
-    __int128 content = (__int128)t[i] + v.bias;  // v >= t  <=>  content of v > content - 1
-    if (content > (__int128)v.hi) break;
-    if (content <= (__int128)v.lo) {
-      bf_build_addk(l, &n, 1);
-      continue;
-    }
-    struct bf_val f = bf_build_gtk(l, &v, (uint64_t)(content - 1), "above");
-    bf_build_add(l, &n, &f);
-  }
-  return n;
-}
-
-// Smallest value in [first, last + 1] whose rounded product reaches y: the rounding is monotone for scales >= 0.
-static int64_t first_reaching(float scale, int64_t first, int64_t last, int64_t y) {
-  last++;
-  while (first < last) {
-    int64_t middle = first + (last - first) / 2;
-    if (rintf((float)middle * scale) >= (float)y) last = middle;
-    else first = middle + 1;
-  }
-  return first;
-}
-
-// Rounding of float32 products is no integer arithmetic; but it is a step function of the sum, hence thresholds.
-static struct bf_val build_float(struct bf_lower *l, struct bf_val v, const struct bf_requant *rq, uint32_t c) {
-  int64_t lo = rq->lo - rq->out_zero, hi = rq->hi - rq->out_zero;
-  float scale = rq->fscale[c];
-  if (!(scale >= 0) || hi - lo > 4095) {
-    bf_lower_fail(l, "use dyadic or tflite", "float_rne wants a scale of at least 0 and outputs of at most 12 bits");
-    return v;
-  }
-  struct bf_requant steps = {.mode = BF_REQUANT_THRESHOLDS, .count = 1, .nthresholds = (uint32_t)(hi - lo)};
-  steps.thresholds = bf_alloc((size_t)(hi - lo) + 1, sizeof *steps.thresholds);
-  int64_t first = (int64_t)v.lo - v.bias, last = (int64_t)v.hi - v.bias;
-  for (int64_t y = lo + 1; y <= hi; y++) steps.thresholds[y - lo - 1] = first_reaching(scale, first, last, y);
-  struct bf_val n = build_thresholds(l, v, &steps, 0);
-  n.bias = -lo;
-  free(steps.thresholds);
-  return n;
+  struct bf_val h = quotient(&p, &plan);
+  return round_off(l, h, &plan);
 }
 
 struct bf_val bf_build_requant(struct bf_lower *l, struct bf_val v, const struct bf_requant *rq, uint32_t channel,
                                int64_t want, unsigned want_bits) {
   uint32_t c = rq->count > 1 ? channel : 0;
+  struct bf_val y;
+  bool steps = l->unit->opt_level > 0 || rq->mode == BF_REQUANT_FLOAT_RNE;
+  if (steps && bf_build_steps(l, v, rq, channel, want, want_bits, &y)) return y;
   switch (rq->mode) {
   case BF_REQUANT_NONE: return v;
   case BF_REQUANT_TFLITE: {
     int32_t e = rq->shift[c];
     int64_t m = rq->mult[c];
     if (e > 0) {
-      if (e > 30) {
-        bf_lower_fail(l, NULL, "requantization shifts left by %d", e);
-        return v;
-      }
-      m *= (int64_t)1 << e;
+      m *= (int64_t)1 << e;  // e up to 31
     }
     return bf_build_scale(l, v, m, (int64_t)1 << 30, 31, e < 0 ? (unsigned)-e : 0, want, want_bits);
   }
@@ -160,8 +152,10 @@ struct bf_val bf_build_requant(struct bf_lower *l, struct bf_val v, const struct
   case BF_REQUANT_AFFINE_FLOOR:
     return bf_build_scale(l, v, rq->mult[c], rq->add[c], (unsigned)rq->shift[c], 0, want, want_bits);
   case BF_REQUANT_POW2: return bf_build_scale(l, v, 1, 0, (unsigned)rq->shift[c], 0, want, want_bits);
-  case BF_REQUANT_FLOAT_RNE: return build_float(l, v, rq, c);
-  case BF_REQUANT_THRESHOLDS: return build_thresholds(l, v, rq, c);
+  case BF_REQUANT_FLOAT_RNE:  // rounding of float32 products is no integer arithmetic: only its steps are
+    bf_lower_fail(l, "use dyadic or tflite", "float_rne wants a scale of at least 0 and outputs of at most 12 bits");
+    return v;
+  case BF_REQUANT_THRESHOLDS: return bf_build_thresholds(l, v, rq, c, want, want_bits);
   default:
     bf_lower_fail(l, NULL, "internal: unknown requantization mode %d", (int)rq->mode);
     return v;
@@ -179,7 +173,7 @@ static void set_if(struct bf_lower *l, struct bf_slice d, const struct bound *bo
 void bf_build_requant_store(struct bf_lower *l, struct bf_val v, const struct bf_requant *rq, uint32_t channel,
                             struct bf_type type, uint32_t desc, uint32_t tap) {
   int64_t min = bf_type_min(type);
-  unsigned bits = type.bits;
+  unsigned bits = bf_mem_bits(type);
   struct bf_val y = bf_build_requant(l, v, rq, channel, rq->out_zero - min, bits);
   if (l->failed) return;
   // q = content - bias + out_zero; stored u = q - min; bounds in terms of the content:

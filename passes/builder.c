@@ -23,10 +23,22 @@ void bf_shape4(const struct bf_tensor *tensor, uint32_t shape[4]) {
   for (unsigned i = 0; i < tensor->rank; i++) shape[4 - tensor->rank + i] = (uint32_t)tensor->shape[i];
 }
 
+unsigned bf_mem_bits(struct bf_type type) { return type.kind == BF_TYPE_B ? 2 : type.bits; }
+
 void bf_mem_range(const struct bf_tensor *tensor, uint64_t *lo, uint64_t *hi) {
   int64_t min = bf_type_min(tensor->type);
   *lo = 0;
   *hi = (uint64_t)(bf_type_max(tensor->type) - min);
+  if (tensor->data) {
+    uint64_t top = *hi;
+    *hi = 0, *lo = top;
+    for (uint64_t i = 0; i < tensor->elements; i++) {
+      uint64_t u = (uint64_t)(tensor->data[i] - min);
+      if (u < *lo) *lo = u;
+      if (u > *hi) *hi = u;
+    }
+    return;
+  }
   const struct bf_node *producer = tensor->producer;
   if (!producer || !(bf_op_info(producer->op)->attrs & BF_ATTR_REQUANT)) return;
   const struct bf_requant *rq = &producer->attrs.requant;
@@ -46,9 +58,10 @@ static uint32_t add_mem(struct bf_lower *l, struct bf_fmem mem) {
 uint32_t bf_lower_mem(struct bf_lower *l, const struct bf_tensor *tensor) {
   uint32_t *slot = &l->fields->mem_of[tensor->id];
   if (*slot != BF_NO_INDEX) return *slot;
-  struct bf_fmem mem = {.name = bf_strdup(tensor->name), .kind = BF_FMEM_ACTIVATION, .bits = tensor->type.bits,
+  struct bf_fmem mem = {.name = bf_strdup(tensor->name), .kind = BF_FMEM_ACTIVATION, .bits = bf_mem_bits(tensor->type),
                         .bias = bf_type_min(tensor->type), .tensor = tensor, .alias = BF_NO_INDEX};
   bf_shape4(tensor, mem.shape);
+  if (tensor->data) mem.kind = BF_FMEM_CONST;
   return *slot = add_mem(l, mem);
 }
 
@@ -56,6 +69,13 @@ uint32_t bf_lower_const(struct bf_lower *l, const char *name, unsigned bits, int
                         uint64_t *data) {
   struct bf_fmem mem = {.name = bf_format("%s.%s", l->node->name, name), .kind = BF_FMEM_CONST, .bits = bits,
                         .bias = bias, .alias = BF_NO_INDEX, .data = data};
+  memcpy(mem.shape, shape, sizeof mem.shape);
+  return add_mem(l, mem);
+}
+
+uint32_t bf_lower_weights(struct bf_lower *l, const struct bf_tensor *weights, unsigned bits, const uint32_t shape[4]) {
+  struct bf_fmem mem = {.name = bf_format("%s.weights", l->node->name), .kind = BF_FMEM_CONST, .bits = bits,
+                        .alias = BF_NO_INDEX, .weights = weights};
   memcpy(mem.shape, shape, sizeof mem.shape);
   return add_mem(l, mem);
 }
@@ -75,8 +95,18 @@ void bf_lower_layer(struct bf_lower *l, const char *mapping, unsigned bits_w, un
   l->last_grid = BF_NO_INDEX;
 }
 
+// Regions go on to the next passes when they hold this many operations together.
+#define ENOUGH_OPS 65536
+
+static void hand_on(struct bf_lower *l) {
+  struct bf_unit *unit = l->unit;
+  if (l->fields->nops < ENOUGH_OPS || !unit->part || l->failed) return;
+  if (!unit->part(unit, false)) l->failed = true;
+}
+
 void bf_lower_region(struct bf_lower *l, const uint32_t rows[4]) {
   struct bf_fprogram *p = l->fields;
+  hand_on(l);
   struct bf_fgrid grid = {.tile_rows = l->unit->machine->rows};
   memcpy(grid.count, rows, sizeof grid.count);
   uint64_t total = 1;
@@ -96,15 +126,18 @@ void bf_lower_region(struct bf_lower *l, const uint32_t rows[4]) {
 void bf_lower_end_region(struct bf_lower *l, bool barrier) {
   struct bf_region *region = l->region;
   region->barrier_after = barrier;
+  l->fields->nops += region->nops;
   for (size_t i = 0; i < region->nfields; i++)
     if (region->fields[i].width > 64)
       bf_lower_fail(l, "use a requantization with a shorter multiplier", "field %s needs %u bits, at most 64 are possible",
                     region->fields[i].name, region->fields[i].width);
+  if (region->nfields > BF_MAX_REGION_FIELDS)
+    bf_lower_fail(l, "use fewer channels", "%zu fields are needed, at most %u are possible", region->nfields, BF_MAX_REGION_FIELDS);
   // Width 0 of a destination stands for the whole field, known only now.
   for (size_t i = 0; i < region->nops; i++) {
     struct bf_fop *op = &region->ops[i];
     if (!op->d.width && (op->kind == BF_FOP_SETK || op->kind == BF_FOP_COPY))
-      op->d.width = region->fields[op->d.field].width;
+      op->d.width = region->fields[op->d.field].width & 127;
   }
 }
 
@@ -148,20 +181,20 @@ static void grow(struct bf_lower *l, uint32_t field, unsigned offset, uint64_t h
 }
 
 struct bf_slice bf_val_slice(const struct bf_val *v) {
-  return (struct bf_slice){v->field, v->offset, (uint16_t)bf_bits(v->hi)};
+  return (struct bf_slice){v->field, v->offset & 127, bf_bits(v->hi)};
 }
 
 struct bf_slice bf_val_low(struct bf_lower *l, struct bf_val *v, unsigned width) {
   uint64_t all = width >= 64 ? UINT64_MAX : ((uint64_t)1 << width) - 1;
   grow(l, v->field, v->offset, all);
-  return (struct bf_slice){v->field, v->offset, (uint16_t)width};
+  return (struct bf_slice){v->field, v->offset & 127, width & 127};
 }
 
 struct bf_val bf_build_load(struct bf_lower *l, uint32_t desc, uint32_t tap, uint64_t lo, uint64_t hi, const char *name) {
   uint32_t field = bf_field_new(l->region, "%s", name);
   unsigned bits = l->fields->mems[l->fields->descs[desc].mem].bits;
   l->region->fields[field].width = (uint16_t)bits;
-  struct bf_fop op = {.kind = BF_FOP_LOAD, .d = {field, 0, (uint16_t)bits}, .desc = desc, .tap = tap};
+  struct bf_fop op = {.kind = BF_FOP_LOAD, .d = {field, 0, bits}, .desc = desc, .tap = tap};
   bf_fop_append(l->region, op);
   return (struct bf_val){.field = field, .lo = lo, .hi = hi};
 }
@@ -185,7 +218,7 @@ struct bf_val bf_build_widen(struct bf_lower *l, struct bf_val v, const char *na
 // The slice of d that an operation ending with contents up to `hi` may touch.
 static struct bf_slice touched(struct bf_lower *l, const struct bf_val *d, uint64_t hi) {
   grow(l, d->field, d->offset, hi);
-  return (struct bf_slice){d->field, d->offset, (uint16_t)bf_bits(hi)};
+  return (struct bf_slice){d->field, d->offset & 127, bf_bits(hi)};
 }
 
 void bf_build_add(struct bf_lower *l, struct bf_val *d, const struct bf_val *a) {
@@ -197,18 +230,42 @@ void bf_build_add(struct bf_lower *l, struct bf_val *d, const struct bf_val *a) 
   d->bias += a->bias;
 }
 
+// (a - A)(b - B) = ab - Ab - Ba + AB for contents a, b with biases A, B.
+struct bf_val bf_build_mul(struct bf_lower *l, const struct bf_val *a, const struct bf_val *b) {
+  struct bf_slice sa = bf_val_slice(a), sb = bf_val_slice(b);
+  struct bf_val p = {.field = bf_field_new(l->region, "product"), .lo = a->lo * b->lo, .hi = a->hi * b->hi};
+  bf_fop_append(l->region, (struct bf_fop){.kind = BF_FOP_MUL, .d = bf_val_low(l, &p, sa.width + sb.width), .a = sa, .b = sb});
+  if (!a->bias && !b->bias) return p;
+  int64_t start = (a->bias > 0 ? a->bias * (int64_t)b->hi : 0) + (b->bias > 0 ? b->bias * (int64_t)a->hi : 0);
+  struct bf_val sum = bf_build_const(l, (uint64_t)start, 0, "centred");
+  bf_build_mack(l, &sum, b, -a->bias, false);
+  bf_build_mack(l, &sum, a, -b->bias, false);
+  bf_build_add(l, &sum, &p);
+  sum.bias = start - a->bias * b->bias;
+  // The terms depend on each other: the corners of the true product are closer.
+  int64_t ca[2] = {(int64_t)a->lo - a->bias, (int64_t)a->hi - a->bias}, cb[2] = {(int64_t)b->lo - b->bias, (int64_t)b->hi - b->bias};
+  int64_t lo = INT64_MAX, hi = INT64_MIN;
+  for (int i = 0; i < 4; i++) {
+    int64_t corner = ca[i & 1] * cb[i >> 1];
+    if (corner < lo) lo = corner;
+    if (corner > hi) hi = corner;
+  }
+  sum.lo = (uint64_t)(lo + sum.bias);
+  sum.hi = (uint64_t)(hi + sum.bias);
+  return sum;
+}
+
 void bf_build_mack(struct bf_lower *l, struct bf_val *d, const struct bf_val *a, int64_t k, bool in_stream) {
   if (!k) return;
-  struct bf_digits digits = bf_digits_of(k, l->unit->opt_level > 0);
-  uint64_t positive, negative;
-  bf_digits_parts(&digits, &positive, &negative);
-  unsigned __int128 peak = (unsigned __int128)positive * a->hi + d->hi;
+  struct bf_digit_masks digits = bf_digit_masks_of(k, l->unit->opt_level > 0);
+  unsigned __int128 peak = (unsigned __int128)digits.positive * a->hi + d->hi;
   if (peak >> 63) {
     bf_lower_fail(l, "use a requantization with a shorter multiplier", "an intermediate product needs more than 63 bits");
     return;
   }
   struct bf_fop op = {.kind = BF_FOP_MACK, .in_stream = in_stream, .d = touched(l, d, (uint64_t)peak),
-                      .a = bf_val_slice(a), .imm = (uint64_t)k, .d_hi = d->hi, .a_hi = a->hi};
+                      .a = bf_val_slice(a), .imm = (uint64_t)k, .facts = (uint32_t)l->region->nfacts};
+  BF_PUSH(l->region->facts, l->region->nfacts, l->region->facts_capacity) = (struct bf_mack_facts){d->hi, a->hi};
   bf_fop_append(l->region, op);
   __int128 low = (__int128)d->lo + (__int128)k * (k > 0 ? a->lo : a->hi);
   __int128 high = (__int128)d->hi + (__int128)k * (k > 0 ? a->hi : a->lo);

@@ -26,16 +26,20 @@ struct bf_val {
 
 bool bf_lower_fail(struct bf_lower *l, const char *hint, const char *fmt, ...) BF_PRINTF(3, 4);
 
-// Memory of a graph tensor (made on first use), with the range of its contents.
+// Memory of a graph tensor (made on first use; a constant brings its elements), with the range of its contents.
 uint32_t bf_lower_mem(struct bf_lower *l, const struct bf_tensor *tensor);
+unsigned bf_mem_bits(struct bf_type type);  // columns of an element; b1 takes two (u = q + 1 is 0 or 2)
 void bf_mem_range(const struct bf_tensor *tensor, uint64_t *lo, uint64_t *hi);
 uint32_t bf_lower_const(struct bf_lower *l, const char *name, unsigned bits, int64_t bias, const uint32_t shape[4],
                         uint64_t *data);
+// The weights of an operator, less their zero point, as two's complement of `bits`; they stay where they are.
+uint32_t bf_lower_weights(struct bf_lower *l, const struct bf_tensor *weights, unsigned bits, const uint32_t shape[4]);
 uint32_t bf_lower_temp(struct bf_lower *l, const char *name, unsigned bits, const uint32_t shape[4]);
 // Shape of a tensor as NHWC with leading ones.
 void bf_shape4(const struct bf_tensor *tensor, uint32_t shape[4]);
 
-// Begins a layer; begins a region over a row space (rows per tile from the machine).
+// Begins a layer; begins a region over a row space (rows per tile from the machine). Regions before it may be gone then:
+// the rest of the pipeline runs on those that are complete, as soon as they are many.
 void bf_lower_layer(struct bf_lower *l, const char *mapping, unsigned bits_w, unsigned bits_a);
 void bf_lower_region(struct bf_lower *l, const uint32_t rows[4]);
 void bf_lower_end_region(struct bf_lower *l, bool barrier);  // settles field widths
@@ -52,6 +56,7 @@ struct bf_val bf_build_load(struct bf_lower *l, uint32_t desc, uint32_t tap, uin
 struct bf_val bf_build_const(struct bf_lower *l, uint64_t content, int64_t bias, const char *name);
 struct bf_val bf_build_widen(struct bf_lower *l, struct bf_val v, const char *name);  // a copy that may grow
 void bf_build_add(struct bf_lower *l, struct bf_val *d, const struct bf_val *a);      // contents and biases add
+struct bf_val bf_build_mul(struct bf_lower *l, const struct bf_val *a, const struct bf_val *b);  // of the values
 void bf_build_mack(struct bf_lower *l, struct bf_val *d, const struct bf_val *a, int64_t k, bool in_stream);
 void bf_build_addk(struct bf_lower *l, struct bf_val *d, uint64_t k);
 struct bf_val bf_build_gtk(struct bf_lower *l, const struct bf_val *a, uint64_t k, const char *name);
@@ -67,13 +72,22 @@ void bf_build_requant_store(struct bf_lower *l, struct bf_val v, const struct bf
 // The rule of a requantization without zero point and clamp.
 struct bf_val bf_build_requant(struct bf_lower *l, struct bf_val v, const struct bf_requant *rq, uint32_t channel,
                                int64_t want, unsigned want_bits);
+// Number of thresholds that the value reaches.
+struct bf_val bf_build_thresholds(struct bf_lower *l, struct bf_val v, const struct bf_requant *rq, uint32_t channel,
+                                  int64_t want, unsigned want_bits);
+// Another computation that gives what the rule and the clamp behind it give, into *y; false if the rule's own is the cheapest.
+bool bf_build_steps(struct bf_lower *l, struct bf_val v, const struct bf_requant *rq, uint32_t channel, int64_t want,
+                    unsigned want_bits, struct bf_val *y);
 void bf_build_store(struct bf_lower *l, struct bf_slice a, uint32_t desc, uint32_t tap);
 
 // Lowering of operators (lower_*.c).
 void bf_lower_conv(struct bf_lower *l);
 void bf_lower_pool(struct bf_lower *l);
-void bf_lower_add(struct bf_lower *l);
-void bf_lower_elementwise(struct bf_lower *l);  // clamp, requantize, pad, concat
+void bf_lower_binary(struct bf_lower *l);       // bf_op_elementwise
+void bf_lower_elementwise(struct bf_lower *l);  // clamp, requantize
+void bf_lower_move(struct bf_lower *l);         // pad, concat, transpose, slice, spread
+void bf_lower_table(struct bf_lower *l);
+void bf_lower_reduce(struct bf_lower *l);
 void bf_lower_argmax(struct bf_lower *l);
 
 // The weights of a conv2d or dense as a convolution: geometry and access.
@@ -83,7 +97,7 @@ struct bf_conv {
   const struct bf_tensor *x, *w, *bias;
 };
 void bf_conv_of(const struct bf_node *node, struct bf_conv *conv);
-// w - zero point of output channel oc at (ky, kx, c within the group).
-int64_t bf_conv_weight(const struct bf_conv *conv, uint32_t oc, uint32_t ky, uint32_t kx, uint32_t c);
+// Zero point of the weights of output channel oc; those lie at w->data, channel after channel, as ky, kx, c within the group.
+int64_t bf_conv_zero(const struct bf_conv *conv, uint32_t oc);
 
 #endif

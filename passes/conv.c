@@ -19,8 +19,7 @@ void bf_conv_of(const struct bf_node *node, struct bf_conv *conv) {
   conv->oc_group = conv->out4[3] / conv->groups;
 }
 
-int64_t bf_conv_weight(const struct bf_conv *conv, uint32_t oc, uint32_t ky, uint32_t kx, uint32_t c) {
-  uint64_t i = (((uint64_t)oc * conv->kernel[0] + ky) * conv->kernel[1] + kx) * conv->ic_group + c;
+int64_t bf_conv_zero(const struct bf_conv *conv, uint32_t oc) {
   const struct bf_quant *q = &conv->w->quant;
-  return conv->w->data[i] - bf_quant_zero(q, q->count > 1 ? oc : 0);
+  return bf_quant_zero(q, q->count > 1 ? oc : 0);
 }

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pass `lower`: graph operators to field IR.
 // Precondition: plans by `map`. Postcondition: unit->fields holds one layer a node; virtual operators remain.
+// Regions are handed on in parts (unit->part), so that those of a large network are never all there.
 #include "passes/builder.h"
-
-static bool plain_type(struct bf_type type) {
-  return (type.kind == BF_TYPE_U || type.kind == BF_TYPE_S) && type.bits <= 48;
-}
 
 // The output is the input's memory under another shape.
 static void lower_reshape(struct bf_lower *l) {
@@ -23,32 +20,31 @@ static void lower_softmax(struct bf_lower *l) {
 
 static void (*const lowerings[BF_OP_COUNT])(struct bf_lower *) = {
     [BF_OP_CONV2D] = bf_lower_conv,       [BF_OP_DENSE] = bf_lower_conv,
-    [BF_OP_ADD] = bf_lower_add,           [BF_OP_MAX_POOL] = bf_lower_pool,
-    [BF_OP_AVG_POOL] = bf_lower_pool,     [BF_OP_CLAMP] = bf_lower_elementwise,
-    [BF_OP_PAD] = bf_lower_elementwise,   [BF_OP_RESHAPE] = lower_reshape,
-    [BF_OP_CONCAT] = bf_lower_elementwise, [BF_OP_REQUANTIZE] = bf_lower_elementwise,
-    [BF_OP_ARGMAX] = bf_lower_argmax,     [BF_OP_SOFTMAX] = lower_softmax,
+    [BF_OP_ADD] = bf_lower_binary,        [BF_OP_SUB] = bf_lower_binary,
+    [BF_OP_MUL] = bf_lower_binary,        [BF_OP_MAXIMUM] = bf_lower_binary,
+    [BF_OP_MINIMUM] = bf_lower_binary,    [BF_OP_REDUCE_SUM] = bf_lower_reduce,
+    [BF_OP_MAX_POOL] = bf_lower_pool,     [BF_OP_AVG_POOL] = bf_lower_pool,
+    [BF_OP_CLAMP] = bf_lower_elementwise, [BF_OP_REQUANTIZE] = bf_lower_elementwise,
+    [BF_OP_PAD] = bf_lower_move,          [BF_OP_CONCAT] = bf_lower_move,
+    [BF_OP_TRANSPOSE] = bf_lower_move,    [BF_OP_SLICE] = bf_lower_move,
+    [BF_OP_SPREAD] = bf_lower_move,       [BF_OP_RESHAPE] = lower_reshape,
+    [BF_OP_TABLE] = bf_lower_table,       [BF_OP_ARGMAX] = bf_lower_argmax,
+    [BF_OP_SOFTMAX] = lower_softmax,
 };
 
 static bool lower_node(struct bf_unit *unit, const struct bf_node *node) {
   struct bf_lower l = {.unit = unit, .fields = unit->fields, .node = node, .last_grid = BF_NO_INDEX};
-  for (uint32_t i = 0; i < node->ninputs; i++) {
-    const struct bf_tensor *x = node->inputs[i];
-    if (x->data) {
-      if (!(bf_op_info(node->op)->const_inputs >> i & 1))
-        return bf_lower_fail(&l, "let it be an input of the network", "operand %u (%s) is a constant", i, x->name);
-      continue;
-    }
-    char text[8];
-    if (!plain_type(x->type))
-      return bf_lower_fail(&l, "use u1 or s2", "activations of type %s have no AP code yet", bf_type_text(text, x->type));
-  }
+  for (uint32_t i = 0; i < node->ninputs; i++)
+    if (node->inputs[i]->data && !(bf_op_info(node->op)->const_inputs >> i & 1) && !bf_op_elementwise(node->op))
+      return bf_lower_fail(&l, "let it be an input of the network", "operand %u (%s) is a constant", i, node->inputs[i]->name);
+  if (!lowerings[node->op])
+    return bf_lower_fail(&l, NULL, "operator %s has no AP code yet", bf_op_info(node->op)->name);
   lowerings[node->op](&l);
   if (l.failed) return false;
   struct bf_flayer *layer = &unit->fields->layers[unit->fields->nlayers - 1];
   layer->out_mem = bf_lower_mem(&l, node->output);
   if (layer->nregions) unit->fields->regions[layer->first_region + layer->nregions - 1].barrier_after = true;
-  return true;
+  return !unit->part || unit->part(unit, true);
 }
 
 bool bf_pass_lower(struct bf_unit *unit) {
@@ -60,5 +56,5 @@ bool bf_pass_lower(struct bf_unit *unit) {
     if (unit->graph->tensors[i]->is_input) bf_lower_mem(&l, unit->graph->tensors[i]);
   for (size_t i = 0; i < unit->graph->nnodes; i++)
     if (!lower_node(unit, unit->graph->nodes[i])) return false;
-  return true;
+  return unit->graph->nnodes || !unit->part || unit->part(unit, true);
 }

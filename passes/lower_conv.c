@@ -24,10 +24,12 @@ static void tap_at(const struct bf_conv *conv, uint32_t tap, uint32_t *ky, uint3
   *ky = tap / conv->ic_group / conv->kernel[1];
 }
 
-static int64_t weight_at(const struct bf_conv *conv, uint32_t oc, uint32_t tap) {
-  uint32_t ky, kx, c;
-  tap_at(conv, tap, &ky, &kx, &c);
-  return bf_conv_weight(conv, oc, ky, kx, c);
+// Weights of one output channel: w[tap] - zero.
+struct row { const int64_t *w; int64_t zero; };
+
+static struct row row_of(const struct bf_conv *conv, uint32_t oc) {
+  uint64_t taps = (uint64_t)conv->kernel[0] * conv->kernel[1] * conv->ic_group;
+  return (struct row){conv->w->data + oc * taps, bf_conv_zero(conv, oc)};
 }
 
 static int64_t zero_u(const struct bf_tensor *x) { return bf_quant_zero(&x->quant, 0) - bf_type_min(x->type); }
@@ -42,9 +44,10 @@ static void x_range(const struct bf_conv *conv, uint64_t *lo, uint64_t *hi) {
 
 static struct channel analyse(const struct bf_conv *conv, uint32_t oc, struct taps taps, uint64_t x_lo, uint64_t x_hi) {
   struct channel ch = {0};
+  struct row row = row_of(conv, oc);
   int64_t low = 0, lowest = 0, sum = 0;
   for (uint32_t t = taps.first; t < taps.end; t++) {
-    int64_t w = weight_at(conv, oc, t);
+    int64_t w = row.w[t] - row.zero;
     low += w * (int64_t)(w > 0 ? x_lo : x_hi);
     if (low < lowest) lowest = low;
     sum += w;
@@ -72,10 +75,25 @@ static uint32_t load_tap(const struct bf_conv *conv, uint32_t oc, uint32_t tap) 
   return (ky * conv->kernel[1] + kx) * conv->in4[3] + oc / conv->oc_group * conv->ic_group + c;
 }
 
-static bool tap_used(const struct bf_conv *conv, uint32_t oc, uint32_t count, uint32_t tap) {
+// Adds x, a tap's activation, to the sums of all channels.
+static void add_tap(struct bf_lower *l, const struct row *rows, uint32_t count, uint32_t tap, const struct bf_val *x,
+                    unsigned half, struct channel *ch) {
+  for (uint32_t i = 0; i < count; i++) {
+    int64_t w = rows[i].w[tap] - rows[i].zero;
+    if (w) bf_build_mack(l, &ch[i].acc, x, w * (1 << half), true);
+  }
+}
+
+static bool tap_used(const struct row *rows, uint32_t count, uint32_t tap) {
   for (uint32_t i = 0; i < count; i++)
-    if (weight_at(conv, oc + i, tap)) return true;
+    if (rows[i].w[tap] != rows[i].zero) return true;
   return false;
+}
+
+// 1 if the contents of x are even, so that the upper column alone tells them: b1 without padding.
+static unsigned halved(const struct bf_node *node, const struct bf_conv *conv) {
+  const int32_t *pad = node->attrs.pad;
+  return conv->x->type.kind == BF_TYPE_B && !(pad[0] | pad[1] | pad[2] | pad[3]);
 }
 
 // Multiply-accumulates of `count` channels from `oc` over `taps`: x alternates between two buffers, so that the next
@@ -85,13 +103,16 @@ static void accumulate(struct bf_lower *l, const struct bf_conv *conv, uint32_t 
   uint64_t x_lo, x_hi;
   x_range(conv, &x_lo, &x_hi);
   uint32_t desc = input_desc(l, conv);
-  unsigned bits = conv->x->type.bits;
+  unsigned bits = bf_mem_bits(conv->x->type);
+  unsigned half = halved(l->node, conv);
   struct bf_val x[2];
   for (int i = 0; i < 2; i++) {
-    x[i] = (struct bf_val){.field = bf_field_new(l->region, "x%d", i), .lo = x_lo, .hi = x_hi};
+    x[i] = (struct bf_val){.field = bf_field_new(l->region, "x%d", i), .offset = (uint16_t)half, .lo = x_lo >> half, .hi = x_hi >> half};
     l->region->fields[x[i].field].width = (uint16_t)bits;
   }
+  struct row *rows = bf_alloc(count, sizeof *rows);
   for (uint32_t i = 0; i < count; i++) {
+    rows[i] = row_of(conv, oc + i);
     ch[i] = analyse(conv, oc + i, taps, x_lo, x_hi);
     char name[24];
     snprintf(name, sizeof name, "acc%u", i);
@@ -100,19 +121,18 @@ static void accumulate(struct bf_lower *l, const struct bf_conv *conv, uint32_t 
   unsigned which = 0;
   uint32_t pending = UINT32_MAX;
   for (uint32_t t = taps.first; t <= taps.end; t++) {
-    bool used = t < taps.end && tap_used(conv, oc, count, t);
+    bool used = t < taps.end && tap_used(rows, count, t);
     if (used)
       bf_fop_append(l->region, (struct bf_fop){.kind = BF_FOP_LOADP, .in_stream = true,
-                                               .d = {x[which].field, 0, (uint16_t)bits}, .desc = desc,
+                                               .d = {x[which].field, 0, bits}, .desc = desc,
                                                .tap = load_tap(conv, oc, t)});
-    if ((used || t == taps.end) && pending != UINT32_MAX)
-      for (uint32_t i = 0; i < count; i++)
-        bf_build_mack(l, &ch[i].acc, &x[which ^ 1], weight_at(conv, oc + i, pending), true);
+    if ((used || t == taps.end) && pending != UINT32_MAX) add_tap(l, rows, count, pending, &x[which ^ 1], half, ch);
     if (used) {
       pending = t;
       which ^= 1;
     }
   }
+  free(rows);
 }
 
 // Turns the bias of the content into that of the true sum: bias[oc] and the zero point's share join.
@@ -181,9 +201,10 @@ static unsigned partial_bits(const struct bf_conv *conv, uint32_t parts, uint32_
   x_range(conv, &x_lo, &x_hi);
   for (uint32_t oc = 0; oc < conv->out4[3]; oc++)
     for (uint32_t p = 0; p < parts; p++) {
+      struct row row = row_of(conv, oc);
       uint64_t sum = 0;
       for (uint32_t t = (uint32_t)((uint64_t)taps * p / parts); t < (uint64_t)taps * (p + 1) / parts; t++)
-        sum += (uint64_t)llabs(weight_at(conv, oc, t)) * x_hi;
+        sum += (uint64_t)llabs(row.w[t] - row.zero) * x_hi;
       if (sum > most) most = sum;
     }
   return bf_bits(most);
@@ -229,24 +250,21 @@ static void lower_pixel(struct bf_lower *l, const struct bf_conv *conv, const st
 
 static uint32_t weight_const(struct bf_lower *l, const struct bf_conv *conv, unsigned bits) {
   uint32_t shape[4] = {conv->out4[3], conv->kernel[0], conv->kernel[1], conv->ic_group};
-  uint64_t count = conv->w->elements, *data = bf_alloc(count, sizeof *data);
-  uint64_t mask = ((uint64_t)1 << bits) - 1;
-  uint32_t taps = shape[1] * shape[2] * shape[3];
-  for (uint64_t i = 0; i < count; i++)
-    data[i] = (uint64_t)weight_at(conv, (uint32_t)(i / taps), (uint32_t)(i % taps)) & mask;
-  return bf_lower_const(l, "weights", bits, 0, shape, data);
+  return bf_lower_weights(l, conv->w, bits, shape);
 }
 
 // Columns of a two's complement field that holds every w - zw.
 static unsigned weight_bits(const struct bf_conv *conv) {
   uint32_t taps = conv->kernel[0] * conv->kernel[1] * conv->ic_group;
-  unsigned bits = 1;
-  for (uint64_t i = 0; i < conv->w->elements; i++) {
-    int64_t w = weight_at(conv, (uint32_t)(i / taps), (uint32_t)(i % taps));
-    unsigned need = bf_bits((uint64_t)(w < 0 ? -(w + 1) : w)) + 1;
-    if (need > bits) bits = need;
+  uint64_t all = 0;
+  for (uint32_t oc = 0; oc < conv->out4[3]; oc++) {
+    struct row row = row_of(conv, oc);
+    for (uint32_t t = 0; t < taps; t++) {
+      int64_t w = row.w[t] - row.zero;
+      all |= (uint64_t)(w < 0 ? -(w + 1) : w);
+    }
   }
-  return bits;
+  return bf_bits(all) + 1;
 }
 
 static uint32_t row_const(struct bf_lower *l, const char *name, const uint64_t *values, uint32_t channels, unsigned bits) {
@@ -275,8 +293,9 @@ static struct bf_val output_start(struct bf_lower *l, const struct bf_conv *conv
   for (uint32_t oc = 0; oc < channels; oc++) {
     starts[oc] = (uint64_t)(b[oc] + bias);
     uint64_t top = starts[oc];
+    struct row row = row_of(conv, oc);
     for (uint32_t t = 0; t < taps; t++) {
-      int64_t w = weight_at(conv, oc, t);
+      int64_t w = row.w[t] - row.zero;
       if (w > 0) top += (uint64_t)w * x_hi;
     }
     if (top > hi) hi = top;
@@ -293,7 +312,7 @@ static void lower_output(struct bf_lower *l, const struct bf_conv *conv) {
   uint64_t x_lo, x_hi;
   x_range(conv, &x_lo, &x_hi);
   uint32_t taps = conv->kernel[0] * conv->kernel[1] * conv->ic_group;
-  unsigned xb = conv->x->type.bits, wb = weight_bits(conv);
+  unsigned xb = bf_mem_bits(conv->x->type), wb = weight_bits(conv);
   bf_lower_region(l, conv->out4);
   struct bf_val acc = output_start(l, conv, taps, x_lo, x_hi);
   struct bf_fdesc wd = bf_elementwise_desc(weight_const(l, conv, wb));
@@ -308,14 +327,14 @@ static void lower_output(struct bf_lower *l, const struct bf_conv *conv) {
   l->region->fields[x].width = (uint16_t)xb;
   l->region->fields[w].width = (uint16_t)wb;
   l->region->fields[p].width = (uint16_t)(xb + wb);
-  struct bf_slice sx = {x, 0, (uint16_t)xb}, sw = {w, 0, (uint16_t)wb}, sp = {p, 0, (uint16_t)(xb + wb)};
+  struct bf_slice sx = {x, 0, xb}, sw = {w, 0, wb}, sp = {p, 0, xb + wb};
   unsigned width = l->region->fields[acc.field].width;
-  if (width < sp.width) sp.width = (uint16_t)width;  // the product mod 2^width of a sum that is known to fit
+  if (width < sp.width) sp.width = width & 127;  // the product mod 2^width of a sum that is known to fit
   for (uint32_t t = 0; t < taps; t++) {
     bf_fop_append(l->region, (struct bf_fop){.kind = BF_FOP_LOADP, .in_stream = true, .d = sx, .desc = in, .tap = load_tap(conv, 0, t)});
     bf_fop_append(l->region, (struct bf_fop){.kind = BF_FOP_LOADP, .in_stream = true, .d = sw, .desc = weights, .tap = t});
-    bf_fop_append(l->region, (struct bf_fop){.kind = BF_FOP_MULS, .in_stream = true, .d = {p, 0, (uint16_t)(xb + wb)}, .a = sx, .b = sw});
-    bf_fop_append(l->region, (struct bf_fop){.kind = BF_FOP_ADDS, .in_stream = true, .d = {acc.field, 0, (uint16_t)width}, .a = sp});
+    bf_fop_append(l->region, (struct bf_fop){.kind = BF_FOP_MULS, .in_stream = true, .d = {p, 0, xb + wb}, .a = sx, .b = sw});
+    bf_fop_append(l->region, (struct bf_fop){.kind = BF_FOP_ADDS, .in_stream = true, .d = {acc.field, 0, width}, .a = sp});
   }
   uint32_t out = bf_lower_desc(l, bf_elementwise_desc(bf_lower_mem(l, l->node->output)));
   bf_build_requant_store(l, acc, &l->node->attrs.requant, 0, l->node->output->type, out, 0);

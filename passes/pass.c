@@ -73,42 +73,111 @@ static void print_after(const struct bf_unit *unit, const struct bf_pass_info *p
   else bf_graph_print(unit->graph, o->print_out);
 }
 
-static bool run_one(struct bf_unit *unit, const struct bf_pass_info *pass, const struct bf_pipeline_options *o) {
-  if (pass->needs_fields && !unit->fields) {
-    bf_error_file(unit->diags, "--passes", "put lower before it", "pass '%s' needs field IR", pass->name);
-    return false;
+// A pipeline while it runs: the passes before and including `lower`, and those behind it.
+struct pipeline {
+  const struct bf_pipeline_options *options;
+  const struct bf_pass_info *passes[BF_MAX_PIPELINE];
+  double seconds[BF_MAX_PIPELINE], taking;
+  size_t count, behind;
+};
+
+static bool check(const struct bf_unit *unit, const struct bf_pipeline_options *o) {
+  return !o->verify_each || !unit->fields || bf_fprogram_verify(unit->fields, unit->diags);
+}
+
+// Runs the passes behind `lower` on the regions that are there.
+static bool run_part(struct bf_unit *unit, bool whole) {
+  struct pipeline *p = unit->part_context;
+  double start = now(), begin = start;
+  unit->selected = unit->allocated = false;
+  print_after(unit, p->passes[p->behind - 1], p->options);
+  bool ok = check(unit, p->options);
+  for (size_t i = p->behind; i < p->count && ok; i++) {
+    begin = now();
+    ok = p->passes[i]->run(unit);
+    p->seconds[i] += now() - begin;
+    if (ok) print_after(unit, p->passes[i], p->options);
+    ok = ok && check(unit, p->options);
   }
+  begin = now();
+  if (ok && unit->take) ok = unit->take(unit, whole);
+  p->taking += now() - begin;
+  bf_fprogram_drop_regions(unit->fields, whole);
+  p->seconds[p->behind - 1] -= now() - start;
+  return ok;
+}
+
+static bool run_one(struct bf_unit *unit, struct pipeline *p, size_t i) {
+  const struct bf_pass_info *pass = p->passes[i];
   if (pass->run == bf_pass_lower && !unit->plans) {
     bf_error_file(unit->diags, "--passes", "put map before it", "pass 'lower' needs a mapping");
     return false;
   }
   double start = now();
   bool ok = pass->run(unit);
-  if (o->times && o->times->count < BF_COUNT(o->times->items)) {
-    o->times->items[o->times->count].name = pass->name;
-    o->times->items[o->times->count++].seconds = now() - start;
-  }
-  if (!ok) return false;
-  print_after(unit, pass, o);
-  return !o->verify_each || !unit->fields || bf_fprogram_verify(unit->fields, unit->diags);
+  p->seconds[i] += now() - start;
+  if (ok && pass->run != bf_pass_lower) print_after(unit, pass, p->options);
+  return ok;
 }
 
 static bool known(struct bf_diags *diags, const char *name) {
   return !name || !strcmp(name, "all") || find(diags, name, strlen(name));
 }
 
-bool bf_pipeline_run(struct bf_unit *unit, const struct bf_pipeline_options *options) {
-  if (!known(unit->diags, options->print_after)) return false;
-  if (!options->passes) {
+static bool add_pass(struct bf_unit *unit, struct pipeline *p, const struct bf_pass_info *pass) {
+  const char *what = NULL, *hint = NULL;
+  if (pass->needs_fields && !p->behind) {
+    what = "needs field IR", hint = "put lower before it";
+  } else if (!pass->needs_fields && p->behind) {
+    what = "works on the graph, which is lowered by then", hint = "put it before lower";
+  } else if (p->count == BF_MAX_PIPELINE) {
+    what = "is one too many", hint = "run each pass once";
+  }
+  if (what) {
+    bf_error_file(unit->diags, "--passes", hint, "pass '%s' %s", pass->name, what);
+    return false;
+  }
+  p->passes[p->count++] = pass;
+  if (pass->run == bf_pass_lower) p->behind = p->count;
+  return true;
+}
+
+static bool read_passes(struct bf_unit *unit, struct pipeline *p) {
+  const char *at = p->options->passes;
+  if (!at) {
     for (size_t i = 0; i < bf_npasses; i++)
-      if (!run_one(unit, &bf_passes[i], options)) return false;
+      if (!add_pass(unit, p, &bf_passes[i])) return false;
     return true;
   }
-  for (const char *at = options->passes; *at;) {
+  while (*at) {
     size_t length = strcspn(at, ",");
     const struct bf_pass_info *pass = find(unit->diags, at, length);
-    if (!pass || !run_one(unit, pass, options)) return false;
+    if (!pass || !add_pass(unit, p, pass)) return false;
     at += length + (at[length] == ',');
   }
   return true;
+}
+
+static void note_times(const struct pipeline *p) {
+  struct bf_pass_times *times = p->options->times;
+  for (size_t i = 0; times && i < p->count && times->count + 1 < BF_COUNT(times->items); i++) {
+    times->items[times->count].name = p->passes[i]->name;
+    times->items[times->count++].seconds = p->seconds[i];
+  }
+  if (!times || !p->behind) return;
+  times->items[times->count].name = "emit";
+  times->items[times->count++].seconds = p->taking;
+}
+
+bool bf_pipeline_run(struct bf_unit *unit, const struct bf_pipeline_options *options) {
+  struct pipeline p = {.options = options};
+  if (!known(unit->diags, options->print_after) || !read_passes(unit, &p)) return false;
+  unit->part = run_part;
+  unit->part_context = &p;
+  bool ok = true;
+  for (size_t i = 0; i < (p.behind ? p.behind : p.count) && ok; i++) ok = run_one(unit, &p, i);
+  note_times(&p);
+  unit->part = NULL;
+  unit->part_context = NULL;
+  return ok;
 }

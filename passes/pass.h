@@ -27,8 +27,15 @@ struct bf_unit {
   enum bf_objective objective;
   struct bf_plan *plans;          // a node each; NULL before `map`
   struct bf_fprogram *fields;     // NULL before `lower`
-  bool selected, allocated;
+  bool selected, allocated;       // what unit->fields holds now
   struct bf_diags *diags;
+  // Set by the pass manager, called by `lower` when unit->fields holds enough complete regions (a region is never divided), and
+  // with `whole` at the end of each layer: runs the passes behind `lower` on them, hands them to `take` and drops them.
+  bool (*part)(struct bf_unit *unit, bool whole);
+  void *part_context;
+  // Takes the regions that have come through all passes (may be NULL: they are dropped). False: errors were added.
+  bool (*take)(struct bf_unit *unit, bool whole);
+  void *take_context;
 };
 
 typedef bool bf_pass_function(struct bf_unit *unit);  // false: errors were added
@@ -42,9 +49,11 @@ extern const struct bf_pass_info bf_passes[];
 extern const size_t bf_npasses;
 
 struct bf_pass_times { struct { const char *name; double seconds; } items[32]; size_t count; };
+#define BF_MAX_PIPELINE 31
 
-// Runs a comma-separated pipeline (NULL: the default one). After each pass named by print_after ("all": each)
-// the IR is printed to print_out; with verify_each the IR is verified.
+// Runs a comma-separated pipeline (NULL: the default one). Passes behind `lower` run on one part of the network after the
+// other. After each pass named by print_after ("all": each) the IR is printed to print_out, for such passes that of the part; with
+// verify_each the IR is verified. Times are sums over all parts; what unit->take needs is "emit".
 struct bf_pipeline_options {
   const char *passes, *print_after;
   struct bf_buf *print_out;

@@ -8,43 +8,52 @@
 #include "passes/digits.h"
 #include "passes/pass.h"
 
-static void expand(struct bf_region *to, const struct bf_fop *op, bool canonical) {
-  struct bf_digits digits = bf_digits_of((int64_t)op->imm, canonical);
-  uint64_t hi = op->d_hi;
-  for (int pass = 0; pass < 2; pass++)
-    for (unsigned i = digits.count; i-- > 0;) {
-      bool minus = digits.at[i].sign < 0;
-      if (minus != (pass == 1)) continue;
-      unsigned shift = digits.at[i].shift;
-      struct bf_fop step = *op;
-      step.kind = minus ? BF_FOP_SUB : BF_FOP_ADD;
-      step.imm = 0;
-      if (!minus) hi += op->a_hi << shift;
-      unsigned width = bf_bits(hi >> shift);
-      step.d.offset = (uint16_t)(op->d.offset + shift);
-      step.d.width = (uint16_t)(width < op->a.width ? op->a.width : width);
-      bf_fop_append(to, step);
-    }
+// One addition or subtraction for each bit of `digits`, the highest first; returns the largest content after them.
+static uint64_t expand(struct bf_region *to, const struct bf_fop *op, enum bf_fop_kind kind, uint64_t digits, uint64_t hi,
+                       uint64_t a_hi) {
+  struct bf_fop step = *op;
+  step.kind = (uint8_t)kind;
+  step.imm = 0;
+  step.facts = 0;
+  while (digits) {
+    unsigned shift = 63 - (unsigned)__builtin_clzll(digits);
+    digits ^= (uint64_t)1 << shift;
+    if (kind == BF_FOP_ADD) hi += a_hi << shift;
+    unsigned width = bf_bits(hi >> shift);
+    step.d.offset = op->d.offset + shift;
+    step.d.width = width < op->a.width ? op->a.width : width;
+    bf_fop_append(to, step);
+  }
+  return hi;
 }
 
 static void select_region(struct bf_region *region, bool canonical) {
   struct bf_region out = {0};
   for (size_t i = 0; i < region->nops; i++) {
     const struct bf_fop *op = &region->ops[i];
-    if (op->kind == BF_FOP_MACK) expand(&out, op, canonical);
-    else bf_fop_append(&out, *op);
+    if (op->kind != BF_FOP_MACK) {
+      bf_fop_append(&out, *op);
+      continue;
+    }
+    struct bf_mack_facts facts = region->facts[op->facts];
+    struct bf_digit_masks digits = bf_digit_masks_of((int64_t)op->imm, canonical);
+    uint64_t hi = expand(&out, op, BF_FOP_ADD, digits.positive, facts.d_hi, facts.a_hi);
+    expand(&out, op, BF_FOP_SUB, digits.negative, hi, facts.a_hi);
   }
   // A narrow operand over a short rest may reach one column past the field: widen it.
   for (size_t i = 0; i < out.nops; i++) {
-    const struct bf_slice *d = &out.ops[i].d;
-    if (!d->width) continue;
-    struct bf_field *field = &region->fields[d->field];
-    if (d->offset + d->width > field->width) field->width = (uint16_t)(d->offset + d->width);
+    struct bf_slice d = out.ops[i].d;
+    if (!d.width) continue;
+    struct bf_field *field = &region->fields[d.field];
+    if (d.offset + d.width > field->width) field->width = (uint16_t)(d.offset + d.width);
   }
   free(region->ops);
+  free(region->facts);
   region->ops = out.ops;
   region->nops = out.nops;
   region->ops_capacity = out.ops_capacity;
+  region->facts = NULL;
+  region->nfacts = region->facts_capacity = 0;
 }
 
 bool bf_pass_select(struct bf_unit *unit) {

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "isa/validate.h"
-#include "runtime/run.h"
+#include "runtime/host_softmax.h"
 
 #define DIFF_BITS AP_SOFTMAX_DIFF_BITS  // integer bits of the scaled difference to the largest input
 #define SUM_BITS 12    // integer bits of the sum of exponentials
@@ -126,6 +126,10 @@ static void softmax_row(const struct scaling *s, const struct ap_memory *in, con
 
 void ap_host_softmax(const struct ap_run *run, const struct ap_host *host) {
   const struct ap_tensor *input = &run->program->tensors[host->input];
+  if (input->bits == 16) {
+    ap_host_softmax16(run, host);
+    return;
+  }
   const struct ap_memory *in = ap_run_memory(run, host->input), *out = ap_run_memory(run, host->output);
   struct scaling s = prepare(host->beta, host->in_scale);
   uint32_t depth = input->shape[3];

@@ -30,7 +30,7 @@ void ap_memory_set(const struct ap_memory *memory, uint64_t element, uint64_t u)
 void ap_run_load(struct ap_run *run, const struct ap_instr *instr, uint64_t row0);
 void ap_run_store(struct ap_run *run, const struct ap_instr *instr, uint64_t row0);
 
-// Softmax over the last dimension, as tflite-micro's reference kernel computes it for 8-bit inputs. The validator has
+// Softmax over the last dimension, as tflite-micro's reference kernels compute it for inputs of 8 and 16 bits. The validator has
 // seen that it covers the tensors' types (ap_host_softmax_check).
 void ap_host_softmax(const struct ap_run *run, const struct ap_host *host);
 

@@ -33,6 +33,7 @@ struct settings {
   int emit, mapping, objective, report;  // report: -1 none
   unsigned opt_level;
   uint32_t batch;
+  unsigned assume_w, assume_a;
   bool keep_all, verify_each, time_passes;
   const char *passes, *print_after;
 };
@@ -45,7 +46,7 @@ static int usage(const char *fmt, const char *what) {
 }
 
 static void help(void) {
-  puts("Usage: bfimnac [OPTION]... INPUT\n\nCompiles INPUT (.bfn, .tflite or .bfir) for an associative processor.\n");
+  puts("Usage: bfimnac [OPTION]... INPUT\n\nCompiles INPUT (.bfn, .tflite, .onnx or .bfir) for an associative processor.\n");
   for (int i = 0; i < NROWS; i++) {
     char left[64];
     char letter[8] = "    ";
@@ -66,6 +67,13 @@ static bool number(const char *text, double lo, double hi, double *out) {
   char *end;
   *out = strtod(text, &end);
   return *text && !*end && *out >= lo && *out <= hi;
+}
+
+// "w8a8": widths of weights and activations, 1 to 16 bits each.
+static bool widths(const char *text, unsigned *w, unsigned *a) {
+  int end = 0;
+  bool form = strspn(text, "wa0123456789") == strlen(text) && sscanf(text, "w%2ua%2u%n", w, a, &end) == 2 && !text[end];
+  return form && *w >= 2 && *w <= 16 && *a >= 2 && *a <= 16;
 }
 
 // One option; -1: go on, else the exit status.
@@ -101,6 +109,8 @@ static int take(struct settings *s, int id, const char *arg) {
   case OPTION_KEEP:
     s->keep_all = true;
     return strcmp(arg, "all") ? usage("--keep knows only 'all', not '%s'", arg) : -1;
+  case OPTION_ASSUME:
+    return widths(arg, &s->assume_w, &s->assume_a) ? -1 : usage("--assume wants widths from 2 to 16 bits like w8a8, not '%s'", arg);
   case OPTION_PASSES: s->passes = arg; return -1;
   case OPTION_PRINT_AFTER: s->print_after = arg; return -1;
   case OPTION_VERIFY_EACH: s->verify_each = true; return -1;
@@ -160,7 +170,9 @@ static bool write_bfn(const char *path, const struct bf_buf *text, const struct 
   const char *dot = strrchr(path, '.');
   size_t stem = dot && !strchr(dot, '/') ? (size_t)(dot - path) : strlen(path);
   char *npz = bf_format("%.*s.npz", (int)stem, path);
-  bool ok = bf_npz_write(npz, weights, diags);
+  bool ok = strcmp(npz, path) != 0;
+  if (!ok) bf_error_file(diags, path, "name it .bfn", "the archive of weights would have the same name as the text");
+  ok = ok && bf_npz_write(npz, weights, diags);
   if (ok && !write_out(path, text, diags)) {
     remove(npz);
     ok = false;
@@ -258,7 +270,9 @@ static bool run(const struct settings *s, struct bf_diags *diags) {
   struct bf_buf text = {0};
   struct bf_archive weights = {0};
   bool bfn = s->emit == EMIT_BFN, graph_only = bfn || s->emit == EMIT_IR || s->emit == EMIT_DOT;
-  struct bf_load_options load = {.batch = s->batch, .text = bfn ? &text : NULL, .weights = bfn ? &weights : NULL};
+  struct bf_load_options load = {.assume_w = s->assume_w, .assume_a = s->assume_a, .batch = s->batch};
+  load.text = bfn ? &text : NULL;
+  load.weights = bfn ? &weights : NULL;
   struct bf_graph *graph = bf_load_network(s->input, &load, diags);
   bool ok = graph && (graph_only ? emit_graph(s, graph, &text, &weights, diags) : compile(s, graph, diags));
   bf_graph_free(graph);

@@ -59,7 +59,7 @@ struct session {
 
 static const char help_text[] =
     "Usage: bfref [OPTION]... INPUT\n\n"
-    "Runs the network INPUT (.bfn, .tflite or .bfir) on the reference evaluator.\n\n"
+    "Runs the network INPUT (.bfn, .tflite, .onnx or .bfir) on the reference evaluator.\n\n"
     "      --input=[NAME=]FILE   values of an input, .npy: int8, uint8, int16, uint16, or float32, which is quantized\n"
     "                            by the input's scale; a leading dimension of any size gives as many images\n"
     "      --output=[NAME=]FILE  where an output goes, .npy\n"

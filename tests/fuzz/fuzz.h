@@ -9,6 +9,10 @@
 #include "isa/program.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+// A target may have one, which knows its format: changes data[0..size), of which `most` bytes are there; the new size.
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed);
+// The engine's change of bytes.
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t most);
 
 // Says what is wrong on standard error, and aborts.
 void fuzz_fail(const char *file, int line, const char *fmt, ...) BF_PRINTF(3, 4);

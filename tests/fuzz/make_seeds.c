@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writes the seeds that are too large to keep, made by the libraries themselves: make_seeds FOLDER fills
-// FOLDER/bfir, /aps, /apbin, /tflite, /npy, /npz, and libFuzzer dictionaries FOLDER/NAME.dict of the words of the text formats.
+// FOLDER/bfir, /aps, /apbin, /tflite, /onnx, /npy, /npz, and libFuzzer dictionaries FOLDER/NAME.dict of the formats'
+// words.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,11 @@
 #include "backend/compiler.h"
 #include "base/bf_npy.h"
 #include "frontend/bfn.h"
+#include "frontend/onnx.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/onnx_mutate.h"
+#include "tests/fuzz/onnx_seeds.h"
+#include "tests/fuzz/onnx_text.h"
 #include "tests/support/random_graph.h"
 #include "tests/support/tflite_builder.h"
 #include "tests/unit/tiny_program.h"
@@ -131,6 +136,38 @@ static void save_others(const char *folder) {
   SAVE_MODEL("others", t, o, .ninputs = 2, .inputs = {0, 1}, .output = 9);
 }
 
+// A seed that the importer or the front end refuses would cover little.
+static void check_onnx(const char *name, const struct bf_buf *bytes, unsigned bits) {
+  struct bf_diags diags = {0};
+  const struct bf_onnx_options options = {.assume_w = bits, .assume_a = bits};
+  struct bf_buf text = {0};
+  struct bf_archive weights = {0};
+  bool ok = bf_onnx_import(bytes->data, bytes->length, name, &options, &text, &weights, &diags);
+  if (!ok) fuzz_diags_show(&diags);
+  FUZZ_CHECK(ok, "seed %s is refused", name);
+  const struct bf_source *source = bf_diags_add_source(&diags, name, bf_buf_cstr(&text), text.length);
+  struct bf_graph *graph = bf_bfn_compile(source, &weights, NULL, &diags);
+  if (!graph) fuzz_diags_show(&diags);
+  FUZZ_CHECK(graph, "seed %s does not compile", name);
+  bf_graph_free(graph);
+  bf_buf_free(&text);
+  bf_archive_free(&weights);
+  bf_diags_free(&diags);
+}
+
+static void save_onnx(const char *folder) {
+  const char *text, *name;
+  bool assumed;
+  for (size_t i = 0; (text = onnx_seed(i, &name, &assumed)); i++) {
+    struct bf_buf bytes = {0};
+    onnx_from_text(text, &bytes);
+    FUZZ_CHECK(bytes.length < 4096, "seed %s has %zu bytes", name, bytes.length);
+    if (!assumed) check_onnx(name, &bytes, 0);
+    check_onnx(name, &bytes, 8);
+    save(folder, "onnx", name, &bytes);
+  }
+}
+
 static void word(struct bf_buf *dict, const char *text) {
   bf_buf_printf(dict, "\"%s\"\n", text);
 }
@@ -139,7 +176,7 @@ static void save_dictionaries(const char *folder) {
   static const char *const DIRECTIVES[] = {".end", ".code", ".table", ".stream", ".micro", ".tensor", ".grid", ".desc",
                                            ".layer", ".machine", ".const", ".source", ".column", ".macro", ".endm"};
   static const char *const TYPES[] = {"s8", "u4", "s16", "s32", "u1", "b1", "t2", "s48"};
-  struct bf_buf bfn = {0}, bfir = {0}, aps = {0};
+  struct bf_buf bfn = {0}, bfir = {0}, aps = {0}, onnx = {0};
   const char *name;
   for (size_t i = 0; (name = bf_bfn_op_name(i)); i++) word(&bfn, name), word(&bfir, name);
   for (size_t i = 0; (name = bf_bfn_option_name(i)); i++) word(&bfn, name), word(&bfir, name);
@@ -151,6 +188,8 @@ static void save_dictionaries(const char *folder) {
   for (unsigned i = 0; i < AP_OP_LIMIT; i++)
     if (ap_op_info(i)) word(&aps, ap_op_info(i)->mnemonic);
   for (size_t i = 0; i < BF_COUNT(DIRECTIVES); i++) word(&aps, DIRECTIVES[i]);
+  for (size_t i = 0; (name = onnx_word(i)); i++) word(&onnx, name);
+  save(folder, ".", "onnx.dict", &onnx);
   save(folder, ".", "bfn.dict", &bfn);
   save(folder, ".", "bfir.dict", &bfir);
   save(folder, ".", "aps.dict", &aps);
@@ -171,6 +210,7 @@ int main(int argc, char **argv) {
   save_arrays(folder);
   save_convolution(folder);
   save_others(folder);
+  save_onnx(folder);
   save_dictionaries(folder);
   return 0;
 }

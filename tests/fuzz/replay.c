@@ -116,11 +116,30 @@ static void mutate(struct bf_buf *b, const struct inputs *inputs, uint64_t *stat
   }
 }
 
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t most) {
+  if (size) data[size / 2] ^= 1;
+  return size;
+}
+
+#pragma weak LLVMFuzzerCustomMutator
+static void mutate_in_format(struct bf_buf *b, uint64_t *state) {
+  size_t most = 2 * b->length + 64;
+  uint8_t *data = bf_alloc(most, 1);
+  if (b->length) memcpy(data, b->data, b->length);
+  size_t size = LLVMFuzzerCustomMutator(data, b->length, most, (unsigned)(fuzz_random(state) >> 32));
+  b->length = 0;
+  bf_buf_append(b, data, size);
+  free(data);
+}
+
 static void run_mutation(const struct inputs *inputs, uint64_t *state, const char *save) {
   const struct input *input = &inputs->items[below(state, inputs->count)];
   struct bf_buf b = {0};
   bf_buf_append(&b, input->data, input->length < MAX_BYTES ? input->length : MAX_BYTES);
-  for (size_t n = 1 + below(state, 4); n > 0; n--) mutate(&b, inputs, state);
+  bool in_format = LLVMFuzzerCustomMutator && below(state, 4);
+  for (size_t n = 1 + below(state, 4); n > 0; n--)
+    if (in_format) mutate_in_format(&b, state);
+    else mutate(&b, inputs, state);
   const char *why;
   if (save && !bf_write_file(save, b.length ? b.data : "", b.length, &why)) fprintf(stderr, "%s: %s\n", save, why);
   run(b.length ? b.data : "", b.length);

@@ -2,6 +2,7 @@
 #include "tests/support/random_graph.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 uint32_t rng_next(struct rng *rng) {  // PCG-XSH-RR (O'Neill 2014)
   uint64_t old = rng->state;
@@ -17,10 +18,11 @@ int64_t rng_range(struct rng *rng, int64_t lo, int64_t hi) {
 
 int64_t *random_values(struct rng *rng, const struct bf_tensor *tensor) {
   int64_t lo = bf_type_min(tensor->type), hi = bf_type_max(tensor->type);
+  bool binary = tensor->type.kind == BF_TYPE_B;
   int64_t *values = bf_alloc(tensor->elements, sizeof *values);
   for (uint64_t i = 0; i < tensor->elements; i++) {
     uint32_t ends = rng_next(rng) % 8;
-    values[i] = ends == 0 ? lo : ends == 1 ? hi : rng_range(rng, lo, hi);
+    values[i] = ends == 0 ? lo : ends == 1 ? hi : binary ? (ends % 2 ? hi : lo) : rng_range(rng, lo, hi);
   }
   return values;
 }
@@ -163,10 +165,76 @@ static struct bf_node *weighted(struct bf_graph *g, struct rng *rng, enum random
   return node;
 }
 
-static struct bf_node *added(struct bf_graph *g, struct rng *rng, struct bf_tensor *x, struct bf_tensor *y) {
-  struct bf_attrs a = {.left_shift = (int32_t)rng_range(rng, 0, 20)};
+// Thresholds of a result of few bits: b1 wants each twice and -1 added.
+static struct bf_requant few_steps(struct bf_graph *g, struct rng *rng, const struct bf_tensor *out, uint32_t channels) {
+  struct bf_requant rq = {.mode = BF_REQUANT_THRESHOLDS, .lo = bf_type_min(out->type), .hi = bf_type_max(out->type)};
+  bool binary = out->type.kind == BF_TYPE_B;
+  rq.count = rng_next(rng) % 4 ? channels : 1;
+  rq.nthresholds = binary ? 2 : (uint32_t)(rq.hi - rq.lo);
+  rq.out_zero = binary ? -1 : rq.lo;
+  rq.thresholds = bf_arena_alloc(&g->arena, (uint64_t)rq.count * rq.nthresholds, sizeof *rq.thresholds);
+  for (uint32_t c = 0; c < rq.count; c++) {
+    int64_t t = rng_range(rng, -20, 10);
+    for (uint32_t i = 0; i < rq.nthresholds; i++) rq.thresholds[c * rq.nthresholds + i] = t += binary ? 0 : rng_range(rng, 0, 8);
+  }
+  return rq;
+}
+
+// FEW_BITS, MANY_BITS.
+static struct bf_node *convolved(struct bf_graph *g, struct rng *rng, enum random_kind kind, struct bf_tensor *x) {
+  static const struct bf_type few[] = {{BF_TYPE_B, 1}, {BF_TYPE_T, 2}, {BF_TYPE_S, 2}, {BF_TYPE_U, 2}, {BF_TYPE_S, 4}};
+  bool many = kind == RANDOM_MANY_BITS;
+  struct bf_attrs a = {.groups = 1};
+  window(rng, &a, false);
+  if (rng_next(rng) % 2) memset(a.pad, 0, sizeof a.pad);
+  uint64_t channels = (uint64_t)rng_range(rng, 1, 5);
+  uint64_t wshape[4] = {channels, (uint64_t)a.kernel[0], (uint64_t)a.kernel[1], x->shape[3]};
+  struct bf_type wt = many ? (struct bf_type){rng_next(rng) % 2 ? BF_TYPE_S : BF_TYPE_U, rng_next(rng) % 2 ? 4 : 8} : few[rng_next(rng) % 4];
+  x->type = many ? (struct bf_type){rng_next(rng) % 4 ? BF_TYPE_S : BF_TYPE_U, 16} : few[rng_next(rng) % 5];
+  x->quant.zero[0] = many ? (int32_t)rng_range(rng, -300, 300) : 0;
+  if (x->type.kind == BF_TYPE_U && many) x->quant.zero[0] += 300;
+  struct bf_tensor *inputs[3] = {x, tensor(g, rng, "w", wt, 4, wshape),
+                                 constant(g, rng, "b", (struct bf_type){BF_TYPE_S, 32}, 1, &channels, false)};
+  struct bf_tensor *w = inputs[1];
+  if (!many) w->quant.zero[0] = 0;
+  int64_t *values = random_values(rng, w);
+  w->data = bf_arena_alloc(&g->arena, w->elements, sizeof *values);
+  memcpy(w->data, values, w->elements * sizeof *values);
+  free(values);
+  for (uint64_t i = 0; i < channels; i++) inputs[2]->data[i] /= 1 << 12;
+  struct bf_type out = many ? (struct bf_type){BF_TYPE_S, 16} : few[rng_next(rng) % 5];
+  struct bf_node *node = finish(g, rng, BF_OP_CONV2D, inputs, 2 + (many && rng_next(rng) % 2), &a, out, false);
+  if (!node) return NULL;
+  if (!many) {
+    node->output->quant.zero[0] = 0;
+    node->attrs.requant = few_steps(g, rng, node->output, (uint32_t)channels);
+    return node;
+  }
+  node->attrs.requant = (struct bf_requant){.mode = rng_next(rng) % 2 ? BF_REQUANT_TFLITE : BF_REQUANT_TFLITE16, .lo = INT16_MIN, .hi = INT16_MAX};
+  fill(g, rng, &node->attrs.requant, (uint32_t)channels);
+  return node;
+}
+
+// MUL, MAXIMUM, MINIMUM.
+static struct bf_node *combined(struct bf_graph *g, struct rng *rng, enum bf_op op, struct bf_tensor *x, struct bf_tensor *y) {
+  struct bf_attrs a = {0};
   struct bf_tensor *inputs[2] = {x, y};
-  struct bf_node *node = finish(g, rng, BF_OP_ADD, inputs, 2, &a, random_type(rng), false);
+  if (op == BF_OP_MUL) {
+    struct bf_node *node = finish(g, rng, op, inputs, 2, &a, random_type(rng), false);
+    if (node) node->attrs.requant = requant(g, rng, node->output, (uint32_t)node->output->shape[3]);
+    return node;
+  }
+  y->type = x->type;
+  y->quant = x->quant;
+  for (uint64_t i = 0; y->data && i < y->elements; i++) y->data[i] = rng_range(rng, bf_type_min(y->type), bf_type_max(y->type));
+  none(&a.requant, x->type, rng);
+  return finish(g, rng, op, inputs, 2, &a, x->type, true);
+}
+
+static struct bf_node *added(struct bf_graph *g, struct rng *rng, enum bf_op op, struct bf_tensor *x, struct bf_tensor *y) {
+  struct bf_attrs a = {.left_shift = rng_next(rng) % 3 ? (int32_t)rng_range(rng, 1, 20) : 0};
+  struct bf_tensor *inputs[2] = {x, y};
+  struct bf_node *node = finish(g, rng, op, inputs, 2, &a, random_type(rng), false);
   if (!node) return NULL;
   node->attrs.requant.mode = BF_REQUANT_TFLITE;
   fill(g, rng, &node->attrs.requant, 1);
@@ -175,6 +243,10 @@ static struct bf_node *added(struct bf_graph *g, struct rng *rng, struct bf_tens
   node->attrs.requant.lo = bf_type_min(node->output->type);
   node->attrs.requant.hi = bf_type_max(node->output->type);
   for (int i = 0; i < 2; i++) {
+    if (!a.left_shift) {  // any rule, for each channel; what its bounds say is not used
+      node->attrs.in_requant[i] = requant(g, rng, node->output, (uint32_t)node->output->shape[3]);
+      continue;
+    }
     node->attrs.in_requant[i].mode = BF_REQUANT_TFLITE;
     fill(g, rng, &node->attrs.in_requant[i], 1);
     if (node->attrs.in_requant[i].shift[0] > 0) node->attrs.in_requant[i].shift[0] = 0;
@@ -182,6 +254,57 @@ static struct bf_node *added(struct bf_graph *g, struct rng *rng, struct bf_tens
     node->attrs.in_requant[i].hi = INT32_MAX;
   }
   return node;
+}
+
+static struct bf_node *elementwise(struct bf_graph *g, struct rng *rng, enum random_kind kind, struct bf_tensor *x,
+                                   struct bf_tensor *y) {
+  static const enum bf_op ops[] = {BF_OP_SUB, BF_OP_MUL, BF_OP_MAXIMUM, BF_OP_MINIMUM, BF_OP_ADD};
+  enum bf_op op = kind == RANDOM_ADD ? BF_OP_ADD
+                  : kind < RANDOM_BROADCAST ? ops[kind - RANDOM_SUB]
+                                            : ops[rng_next(rng) % BF_COUNT(ops)];
+  if (rng_next(rng) % 2 && kind >= RANDOM_BROADCAST) {
+    struct bf_tensor *t = x;
+    x = y;
+    y = t;
+  }
+  return op == BF_OP_ADD || op == BF_OP_SUB ? added(g, rng, op, x, y) : combined(g, rng, op, x, y);
+}
+
+static struct bf_node *reduced(struct bf_graph *g, struct rng *rng, struct bf_tensor *x) {
+  struct bf_attrs a = {.axes = (uint32_t)rng_range(rng, 1, 15)};
+  struct bf_node *node = finish(g, rng, BF_OP_REDUCE_SUM, &x, 1, &a, random_type(rng), false);
+  if (node) node->attrs.requant = requant(g, rng, node->output, (uint32_t)node->output->shape[3]);
+  return node;
+}
+
+static struct bf_node *looked_up(struct bf_graph *g, struct rng *rng, struct bf_tensor *x) {
+  struct bf_attrs a = {0};
+  struct bf_type type = random_type(rng);
+  if (x->type.bits > 8) return NULL;
+  uint64_t size = (uint64_t)1 << x->type.bits;
+  struct bf_tensor *inputs[2] = {x, constant(g, rng, "t", type, 1, &size, true)};
+  return finish(g, rng, BF_OP_TABLE, inputs, 2, &a, type, false);
+}
+
+static struct bf_node *moved(struct bf_graph *g, struct rng *rng, enum random_kind kind, struct bf_tensor *x) {
+  struct bf_attrs a = {.perm = {0, 1, 2, 3}};
+  for (int i = 0; i < 2; i++) a.factor[i] = (int32_t)rng_range(rng, 1, 3);
+  for (int i = 3; i > 0; i--) {
+    int k = (int)rng_range(rng, 0, i);
+    int32_t swapped = a.perm[i];
+    a.perm[i] = a.perm[k];
+    a.perm[k] = swapped;
+  }
+  for (int i = 0; i < 4; i++) {
+    int64_t size = (int64_t)x->shape[i], step = rng_range(rng, 1, 3), begin = rng_range(rng, 0, size - 1);
+    bool back = rng_next(rng) % 2;
+    int64_t most = (back ? begin : size - 1 - begin) / step + 1;
+    a.begin[i] = (int32_t)begin;
+    a.step[i] = (int32_t)(back ? -step : step);
+    a.count[i] = (int32_t)rng_range(rng, 1, most);
+  }
+  enum bf_op op = kind == RANDOM_TRANSPOSE ? BF_OP_TRANSPOSE : kind == RANDOM_SLICE ? BF_OP_SLICE : BF_OP_SPREAD;
+  return finish(g, rng, op, &x, 1, &a, x->type, true);
 }
 
 static struct bf_node *simple(struct bf_graph *g, struct rng *rng, enum random_kind kind, struct bf_tensor *x, struct bf_tensor *y) {
@@ -231,18 +354,29 @@ struct bf_graph *random_graph(struct rng *rng, enum random_kind kind) {
                        (uint64_t)rng_range(rng, 1, 5)};
   uint64_t flat[2] = {shape[0], shape[3] * 5};
   struct bf_type type = random_type(rng);
-  bool dense = kind == RANDOM_DENSE, two = kind == RANDOM_ADD || kind == RANDOM_CONCAT;
+  bool pair = kind == RANDOM_ADD || (kind >= RANDOM_SUB && kind <= RANDOM_CONSTANT);
+  bool dense = kind == RANDOM_DENSE, two = pair || kind == RANDOM_CONCAT, fixed = kind == RANDOM_CONSTANT;
+  uint64_t other[4];
+  memcpy(other, shape, sizeof other);
+  for (int i = 0; i < 4 && (kind == RANDOM_BROADCAST || fixed); i++)
+    if (rng_next(rng) % 2) other[i] = 1;
+    else if (rng_next(rng) % 4 == 0) shape[i] = 1;
   struct bf_tensor *x = tensor(g, rng, "x", type, dense ? 2 : 4, dense ? flat : shape), *y = NULL;
   x->is_input = true;
   if (two) {
-    y = tensor(g, rng, "y", kind == RANDOM_ADD ? random_type(rng) : type, 4, shape);
-    y->is_input = true;
+    struct bf_type other_type = pair ? random_type(rng) : type;
+    y = fixed ? constant(g, rng, "y", other_type, 4, other, true) : tensor(g, rng, "y", other_type, 4, other);
+    y->is_input = !fixed;
     if (kind == RANDOM_CONCAT) y->quant = x->quant;
   }
   struct bf_node *node;
   if (kind == RANDOM_RESHAPE) node = reshaped(g, rng, x);
   else if (kind <= RANDOM_DENSE) node = weighted(g, rng, kind, x);
-  else if (kind == RANDOM_ADD) node = added(g, rng, x, y);
+  else if (pair) node = elementwise(g, rng, kind, x, y);
+  else if (kind == RANDOM_REDUCE_SUM) node = reduced(g, rng, x);
+  else if (kind == RANDOM_TABLE) node = looked_up(g, rng, x);
+  else if (kind >= RANDOM_FEW_BITS) node = convolved(g, rng, kind, x);
+  else if (kind > RANDOM_TABLE) node = moved(g, rng, kind, x);
   else node = simple(g, rng, kind, x, y);
   if (!node) {  // a window larger than its input
     bf_graph_free(g);

@@ -31,6 +31,7 @@ struct build_op {
   const char *custom;
   int ninputs, inputs[BUILD_MAX_OPERANDS];
   int output;
+  int nmore, more[BUILD_MAX_OPERANDS];  // results after `output`
   int options_type, noptions;
   struct build_option options[BUILD_MAX_OPTIONS];
 };
@@ -127,7 +128,9 @@ static inline void build_op(struct bf_buf *b, size_t at, const struct build_op *
   size_t table = build_child(b, at, 9);
   build_int(b, table, 0, index, 4);
   build_vector(b, table, 1, op->inputs, (uint32_t)op->ninputs, 4);
-  build_vector(b, table, 2, &op->output, 1, 4);
+  int outputs[1 + BUILD_MAX_OPERANDS] = {op->output};
+  memcpy(outputs + 1, op->more, sizeof op->more);
+  build_vector(b, table, 2, outputs, 1 + (uint32_t)op->nmore, 4);
   if (!op->options_type) return;
   build_int(b, table, 3, op->options_type, 1);
   size_t options = build_child(b, build_field(b, table, 4), 8);

@@ -9,7 +9,7 @@
 
 #include "base/bf_base.h"
 
-#define VEC_MAX 64
+#define VEC_MAX 640
 
 struct vec {
   char name[80], kind[32];

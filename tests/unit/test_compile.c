@@ -131,6 +131,7 @@ static const struct setup setups[] = {
     {"edge", 65, 0, 0, BF_MAPPING_OUTPUT, BF_OBJECTIVE_EDP, 2},
     {"rtm-256", 0, 0, 0, BF_MAPPING_PIXEL, BF_OBJECTIVE_CYCLES, 1},
     {"edge", 5, 0, 2, BF_MAPPING_AUTO, BF_OBJECTIVE_CYCLES, 3},  // many waves
+    {"research", 0, 0, 0, BF_MAPPING_AUTO, BF_OBJECTIVE_CYCLES, 2},
 };
 
 static void test_random_networks(void **state) {
@@ -156,6 +157,7 @@ static void test_digits(void **state) {
         if (canonical && i) assert_true(d.at[i].shift - d.at[i - 1].shift >= 2);
       }
       assert_int_equal(sum, k);
+      if (canonical && k > 0) assert_int_equal(bf_digits_count(k), d.count);
     }
 }
 

@@ -8,9 +8,9 @@
 #include "ir/reference.h"
 #include "tools/aprun/aprun.h"
 
-// The network's file: as given, or NET.bfn or NET.tflite beside NET.apbin. NULL: none. The caller frees it.
+// The network's file: as given, or NET.bfn, NET.tflite or NET.onnx beside NET.apbin. NULL: none. The caller frees it.
 static char *network_path(const struct settings *s, struct bf_diags *diags) {
-  static const char *const suffixes[] = {".bfn", ".tflite", ".bfir"};
+  static const char *const suffixes[] = {".bfn", ".tflite", ".onnx", ".bfir"};
   if (s->network != NULL) {
     return bf_strdup(s->network);
   }
@@ -23,8 +23,8 @@ static char *network_path(const struct settings *s, struct bf_diags *diags) {
     }
     free(path);
   }
-  bf_error_file(diags, s->binary, "name the network's file: --check=FILE.bfn",
-                "--check finds no .bfn, .tflite or .bfir file beside the binary");
+  bf_error_file(diags, s->binary, "name the network's file: --check=FILE",
+                "--check finds no .bfn, .tflite, .onnx or .bfir file beside the binary");
   return NULL;
 }
 

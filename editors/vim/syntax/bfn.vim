@@ -6,7 +6,7 @@ endif
 
 syntax keyword bfnStatement bfn network block input const output weights profile
 syntax keyword bfnClause scale zero axis from requantize
-syntax keyword bfnOption kernel stride dilation groups activation beta pads value shape lo hi in0 in1 left_shift
+syntax keyword bfnOption kernel stride dilation groups activation beta pads value shape lo hi in0 in1 left_shift axes perm begin count step factor
 syntax match bfnOption /\<pad\>\ze\s\+[^( ]/
 syntax keyword bfnWord same valid none default
 syntax match bfnCall /\<\h\w*\ze(/
