@@ -7,6 +7,8 @@
 #include "isa/ledger.h"
 #include "runtime/engine.h"
 
+#define MAX_THREADS 256u
+
 struct bfimna_result {
   int64_t **outputs;
   size_t noutputs;
@@ -63,41 +65,76 @@ static bfimna_result *collect(const struct ap_run *run, const struct ap_report *
   return result;
 }
 
-static bfimna_result *execute(const bfimna_program *handle, const int64_t *const *inputs,
-                              const struct ap_technology *tech, struct bf_diags *diags) {
+static bfimna_result *execute(const bfimna_program *handle, const int64_t *const *inputs, const struct ap_technology *tech,
+                              const struct ap_execution *how, struct bf_diags *diags) {
   const struct ap_program *program = handle->program;
   struct ap_run *run = ap_run_new(program, diags);
   if (!run) return NULL;
   struct ap_account *layers = bf_alloc(program->nlayers ? program->nlayers : 1, sizeof *layers);
   struct ap_account total = {0};
-  struct ap_report report = {.program = program, .tech = tech, .layers = layers, .total = &total, .engine = "interp",
-                             .images = 1, .count = "exact"};
+  struct ap_report report = {.program = program, .tech = tech, .layers = layers, .total = &total, .images = 1,
+                             .engine = how->engine == AP_ENGINE_JIT ? "jit" : "interp",
+                             .count = how->count == AP_COUNT_STATIC ? "expected" : "exact"};
   bfimna_result *result = NULL;
-  if (set_inputs(run, program, inputs, diags) && ap_run_execute(run, tech, layers, &total, NULL, NULL))
+  if (set_inputs(run, program, inputs, diags) && ap_run_execute(run, tech, layers, &total, how, diags))
     result = collect(run, &report);
   free(layers);
   ap_run_free(run);
   return result;
 }
 
-bfimna_status bfimna_run(const bfimna_program *program, const int64_t *const *inputs, const char *tech,
-                         bfimna_result **result, char **diagnostics) {
+// The caller's words as settings of the engine. False: an error was added.
+static bool translate(const bfimna_run_options *options, struct ap_execution *how, struct bf_diags *diags) {
+  *how = (struct ap_execution){.engine = ap_engine_available(AP_ENGINE_JIT) ? AP_ENGINE_JIT : AP_ENGINE_INTERP,
+                               .count = AP_COUNT_EXACT, .threads = options->threads};
+  if (options->engine) {
+    bool jit = !strcmp(options->engine, "jit");
+    how->engine = jit ? AP_ENGINE_JIT : AP_ENGINE_INTERP;
+    if (!jit && strcmp(options->engine, "interp")) {
+      bf_error_file(diags, NULL, NULL, "unknown engine '%s'", options->engine);
+      return false;
+    }
+    if (!ap_engine_available(how->engine)) {
+      bf_error_file(diags, NULL, NULL, "engine '%s' is not part of this build: it was configured without LLVM", options->engine);
+      return false;
+    }
+  }
+  if (options->count && !strcmp(options->count, "static")) {
+    how->count = AP_COUNT_STATIC;
+  } else if (options->count && strcmp(options->count, "exact")) {
+    bf_error_file(diags, NULL, NULL, "unknown count '%s'", options->count);
+    return false;
+  }
+  if (options->threads > MAX_THREADS) {
+    bf_error_file(diags, NULL, NULL, "%u threads are more than %u", options->threads, MAX_THREADS);
+    return false;
+  }
+  return true;
+}
+
+bfimna_status bfimna_run_with(const bfimna_program *program, const int64_t *const *inputs, const bfimna_run_options *given,
+                              bfimna_result **result, char **diagnostics) {
   if (diagnostics) *diagnostics = NULL;
   if (!result) return BFIMNA_USAGE;
   *result = NULL;
-  if (!program || !inputs) return BFIMNA_USAGE;
+  if (!program || !inputs || (given && given->size < sizeof given->size)) return BFIMNA_USAGE;
   for (size_t i = 0; i < bfimna_input_count(program); i++)
     if (!inputs[i]) return BFIMNA_USAGE;
 
+  bfimna_run_options options = {0};
+  if (given) memcpy(&options, given, given->size < sizeof options ? given->size : sizeof options);
   struct bf_diags diags = {0};
-  if (!tech) {
-    *result = execute(program, inputs, &program->tech, &diags);
-  } else {
-    struct ap_technology other = {0};
-    if (ap_technology_load(tech, &other, &diags)) *result = execute(program, inputs, &other, &diags);
-    ap_technology_free(&other);
-  }
+  struct ap_technology other = {0};
+  struct ap_execution how;
+  if (translate(&options, &how, &diags) && (!options.tech || ap_technology_load(options.tech, &other, &diags)))
+    *result = execute(program, inputs, options.tech ? &other : &program->tech, &how, &diags);
+  ap_technology_free(&other);
   return bf_api_done(*result ? BFIMNA_OK : BFIMNA_ERROR, &diags, diagnostics);
+}
+
+bfimna_status bfimna_run(const bfimna_program *program, const int64_t *const *inputs, const char *tech,
+                         bfimna_result **result, char **diagnostics) {
+  return bfimna_run_with(program, inputs, &(bfimna_run_options){.size = sizeof(bfimna_run_options), .tech = tech}, result, diagnostics);
 }
 
 const int64_t *bfimna_result_output(const bfimna_result *result, size_t index) {

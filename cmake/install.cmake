@@ -17,7 +17,8 @@ foreach(kind SHARED STATIC)
   set_target_properties(${library} PROPERTIES OUTPUT_NAME bfimna LINKER_LANGUAGE C)
   target_include_directories(${library} INTERFACE $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include>
                              $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-  target_link_libraries(${library} PRIVATE ${BF_DEPS_LIBRARIES} m)
+  target_link_libraries(${library} PRIVATE ${BF_DEPS_LIBRARIES} m ${CMAKE_THREAD_LIBS_INIT})
+  bf_link_llvm(${library} PRIVATE)
 endforeach()
 set_target_properties(bfimna PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}
                       LINK_DEPENDS ${CMAKE_SOURCE_DIR}/cmake/bfimna.map)

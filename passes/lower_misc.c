@@ -2,8 +2,9 @@
 // Clamp and requantize, element by element; argmax.
 #include "passes/builder.h"
 
-// One region: rows over the elements of x; or one for each channel, over its pixels.
-static void lower_copy(struct bf_lower *l, const struct bf_requant *rq) {
+// One region: rows over the elements of x; or one for each channel, over its pixels. `zero` is what stands for 0: codes
+// that stay codes have none.
+static void lower_copy(struct bf_lower *l, const struct bf_requant *rq, int64_t zero) {
   const struct bf_node *node = l->node;
   const struct bf_tensor *x = node->inputs[0];
   uint32_t rows[4];
@@ -19,7 +20,7 @@ static void lower_copy(struct bf_lower *l, const struct bf_requant *rq) {
     struct bf_fdesc in = per_channel ? bf_pixel_desc(from, channels) : bf_elementwise_desc(from);
     struct bf_fdesc out = per_channel ? bf_pixel_desc(to, channels) : bf_elementwise_desc(to);
     struct bf_val v = bf_build_load(l, bf_lower_desc(l, in), c, lo, hi, "x");
-    v.bias = -bf_type_min(x->type) + (rq->mode == BF_REQUANT_NONE ? 0 : bf_quant_zero(&x->quant, 0));
+    v.bias = zero - bf_type_min(x->type);
     bf_build_requant_store(l, v, rq, c, node->output->type, bf_lower_desc(l, out), c);
     bf_lower_end_region(l, false);
   }
@@ -36,8 +37,8 @@ void bf_lower_elementwise(struct bf_lower *l) {
     struct bf_requant rq = plain(node->output);
     rq.lo = node->attrs.requant.lo;
     rq.hi = node->attrs.requant.hi;
-    lower_copy(l, &rq);
-  } else lower_copy(l, &node->attrs.requant);
+    lower_copy(l, &rq, 0);
+  } else lower_copy(l, &node->attrs.requant, bf_quant_zero(&node->inputs[0]->quant, 0));
 }
 
 // Keeps the best element and its index; a later one must be larger to win.

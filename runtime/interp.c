@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The interpreter: the reference engine. It walks the code; within a tile region it executes the instructions for
-// one tile after the other, each microcode step by itself. The program has been validated, so nothing is
-// checked here.
-#include <stdlib.h>
+// The interpreter: the reference engine. Within a tile region it executes the instructions for one tile after the
+// other, each microcode step by itself. The program has been validated, so nothing is checked here.
 #include <string.h>
 
 #include "runtime/run.h"
@@ -10,14 +8,9 @@
 struct interp {
   struct ap_run *run;
   const struct ap_program *program;
-  const struct ap_technology *tech;
-  struct ap_account *layers;     // of this execution alone
-  struct ap_tile_time *tiles;    // of the open epoch
-  size_t ntiles, capacity;
-  uint32_t epoch_layer;          // layer of its first region
-  uint64_t row0;                 // first row of the present tile
-  struct ap_tile_time time;      // of the present tile
-  bool prefetched;               // it has had a double-buffered load
+  uint64_t row0;             // first row of the present tile
+  struct ap_tile_time time;  // of the present tile
+  bool prefetched;           // it has had a double-buffered load
 };
 
 // Port cycles of one move; they depend on the descriptor and the tile only.
@@ -94,88 +87,34 @@ static void run_region_code(struct interp *in, uint32_t grid, uint32_t end) {
   }
 }
 
-static void run_region(struct interp *in, uint32_t grid, uint32_t end, uint32_t layer) {
+static void run_tile(struct interp *in, const struct ap_region *region, uint32_t tile) {
   const struct ap_program *p = in->program;
-  const struct ap_grid *g = &p->grids[p->code[grid].index];
-  struct ap_cap *cap = &in->run->cap;
-  uint64_t all = ap_grid_rows(g), key = ap_region_load_key(p, grid);
-  uint32_t tiles = ap_grid_tiles(g);
-  if (in->ntiles == 0) {
-    in->epoch_layer = layer;
-  }
-  for (uint32_t t = 0; t < tiles; t++) {
-    in->row0 = (uint64_t)t * g->tile_rows;
-    uint64_t rows = all - in->row0 < g->tile_rows ? all - in->row0 : g->tile_rows;
-    memset(in->run->desc_cycles, 0, p->ndescs * sizeof *in->run->desc_cycles);
-    in->time = (struct ap_tile_time){.row_tile = t, .load_key = key};
-    in->prefetched = false;
-    ap_cap_begin(cap, rows, ap_searched_rows(&p->machine, rows));
-    run_region_code(in, grid, end);
-    in->time.compute = ap_compute_cycles(in->tech, &cap->events);
-    ap_events_add(&in->layers[layer].events, &cap->events);
-    BF_PUSH(in->tiles, in->ntiles, in->capacity) = in->time;
-  }
-  in->layers[layer].time.rows += all;
+  const struct ap_grid *g = &p->grids[p->code[region->grid].index];
+  in->row0 = (uint64_t)tile * g->tile_rows;
+  uint64_t left = ap_grid_rows(g) - in->row0, rows = left < g->tile_rows ? left : g->tile_rows;
+  memset(in->run->desc_cycles, 0, p->ndescs * sizeof *in->run->desc_cycles);
+  in->time = (struct ap_tile_time){.row_tile = tile, .load_key = region->load_key};
+  in->prefetched = false;
+  ap_cap_begin(&in->run->cap, rows, ap_searched_rows(&p->machine, rows));
+  run_region_code(in, region->grid, region->end);
 }
 
-static void end_epoch(struct interp *in) {
-  if (in->ntiles > 0) {
-    ap_time_epoch(&in->program->machine, in->tiles, (uint32_t)in->ntiles, &in->layers[in->epoch_layer].time);
-  }
-  in->ntiles = 0;
-}
-
-// Executes instruction i; returns the index of the last instruction that was executed with it.
-static uint32_t run_at(struct interp *in, uint32_t i) {
-  const struct ap_instr *instr = &in->program->code[i];
-  uint32_t end = i;
-  switch (instr->op) {
-    case AP_OP_GRID:
-      end = ap_region_end(in->program, i);
-      run_region(in, i, end, ap_layer_of(in->program, i));
-      break;
-    case AP_OP_HOST:
-      ap_host_softmax(in->run, &in->program->hosts[instr->index]);
-      in->layers[ap_layer_of(in->program, i)].events.host++;
-      break;
-    case AP_OP_BARRIER:
-    case AP_OP_HALT: end_epoch(in); break;
-    default: break;
-  }
-  return end;
-}
-
-static bool run_code(struct interp *in, ap_layer_hook *hook, void *context) {
-  const struct ap_program *p = in->program;
-  uint32_t layer = 0;
-  for (uint32_t i = 0; i < p->ncode; i++) {
-    i = run_at(in, i);
-    while (layer < p->nlayers && p->layers[layer].end <= i + 1) {
-      if (hook != NULL && !hook(context, in->run, layer)) {
+bool ap_interp_stage(const struct ap_stage_run *s) {
+  struct interp in = {.run = s->run, .program = s->run->program};
+  double base = s->control->done, share = s->stage->work / s->stage->tiles;
+  size_t done = 0;
+  for (uint32_t r = 0; r < s->stage->count; r++) {
+    const struct ap_region *region = &s->run->regions[s->stage->first + r];
+    for (uint32_t t = 0; t < region->tiles; t++) {
+      if (ap_control_stopped(s->control)) {
         return false;
       }
-      layer++;
+      run_tile(&in, region, t);
+      in.time.compute = ap_compute_cycles(s->tech, &s->run->cap.events);
+      ap_events_add(s->events, &s->run->cap.events);
+      s->times[done++] = in.time;
+      ap_control_show(s->control, s->stage->layer, base + share * (double)done);
     }
   }
-  end_epoch(in);
   return true;
-}
-
-bool ap_run_execute(struct ap_run *run, const struct ap_technology *tech, struct ap_account *layers,
-                    struct ap_account *total, ap_layer_hook *hook, void *context) {
-  const struct ap_program *p = run->program;
-  struct interp in = {.run = run, .program = p, .tech = tech};
-  in.layers = bf_alloc((size_t)p->nlayers + 1, sizeof *in.layers);
-  bool done = run_code(&in, hook, context);
-  for (uint32_t i = 0; i < p->nlayers; i++) {
-    in.layers[i].events.external += ap_external_bits(p, i);
-    ap_account_price(&in.layers[i], tech, &p->machine);
-    ap_account_add(&layers[i], &in.layers[i]);
-    if (total != NULL) {
-      ap_account_add(total, &in.layers[i]);
-    }
-  }
-  free(in.layers);
-  free(in.tiles);
-  return done;
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Loads and stores: tensor elements to and from bit-sliced columns.
 //
-// Rows are walked in runs along the fastest row dimension: within a run at most one tensor coordinate moves, so
+// Rows are walked in runs along the fastest row dimension that has more than one index: within a run at most one tensor coordinate moves, so
 // bounds are checked once a run. The elements of a tile are gathered into an array, then turned 64 rows at
 // a time into columns (stores the other way round).
 #include <string.h>
 
 #include "runtime/run.h"
+#include "runtime/slices.h"
 
 // A run of rows: elements at first, first + step, …; rows [low, high) of it are inside the tensor.
 // Element numbers wrap around modulo 2^64 where a run begins outside the tensor; those of the rows inside are right.
@@ -22,6 +23,7 @@ struct row_walk {
   int64_t origin[4];    // with the tap
   uint64_t pitch[4];    // elements from one index of a dimension to the next
   uint32_t r[4];        // next row
+  int fast;             // the last row dimension that has more than one index: runs go along it
   uint64_t left;
 };
 
@@ -31,6 +33,8 @@ static void walk_begin(struct row_walk *w, const struct ap_program *p, const str
   w->grid = &p->grids[w->desc->grid];
   w->tensor = &p->tensors[w->desc->tensor];
   w->left = rows;
+  for (w->fast = 3; w->fast > 0 && w->grid->count[w->fast] == 1; w->fast--) {
+  }
   uint32_t tap = instr->tap;
   for (int k = 3; k >= 0; k--) {
     w->r[k] = (uint32_t)(row0 % w->grid->count[k]);
@@ -68,16 +72,16 @@ static bool walk_next(struct row_walk *w, struct row_run *run) {
       at[w->desc->row_dim[j]] += (int64_t)w->r[j] * w->desc->row_stride[j];
     }
   }
-  unsigned moving = w->desc->row_dim[3];
-  run->count = w->grid->count[3] - w->r[3];
+  unsigned moving = w->desc->row_dim[w->fast];
+  run->count = w->grid->count[w->fast] - w->r[w->fast];
   run->count = run->count > w->left ? w->left : run->count;
   run->first = (uint64_t)at[0] * w->pitch[0] + (uint64_t)at[1] * w->pitch[1] + (uint64_t)at[2] * w->pitch[2] +
                (uint64_t)at[3];
-  run->step = moving < 4 ? (uint64_t)(int64_t)w->desc->row_stride[3] * w->pitch[moving] : 0;
+  run->step = moving < 4 ? (uint64_t)(int64_t)w->desc->row_stride[w->fast] * w->pitch[moving] : 0;
   run->low = 0, run->high = run->count;
   for (unsigned k = 0; k < 4; k++) {
     if (k == moving) {
-      clip(run, at[k], w->desc->row_stride[3], w->tensor->shape[k]);
+      clip(run, at[k], w->desc->row_stride[w->fast], w->tensor->shape[k]);
     }
   }
   for (unsigned k = 0; k < 4; k++) {
@@ -86,8 +90,8 @@ static bool walk_next(struct row_walk *w, struct row_run *run) {
     }
   }
   w->left -= run->count;
-  w->r[3] = 0;
-  for (int j = 2; j >= 0; j--) {  // the run has reached the end of the fastest dimension, or it is the last
+  w->r[w->fast] = 0;
+  for (int j = w->fast - 1; j >= 0; j--) {  // the run has reached the end of the fastest dimension, or it is the last
     if (++w->r[j] < w->grid->count[j]) {
       break;
     }
@@ -137,105 +141,69 @@ static void scatter(const struct ap_memory *memory, const struct row_run *run, c
   }
 }
 
-// Transposes an 8 × 8 bit matrix, a row a byte, by swapping ever larger blocks across the diagonal.
-static uint64_t transpose8(uint64_t x) {
-  uint64_t t = (x ^ x >> 7) & UINT64_C(0x00AA00AA00AA00AA);
-  x ^= t ^ t << 7;
-  t = (x ^ x >> 14) & UINT64_C(0x0000CCCC0000CCCC);
-  x ^= t ^ t << 14;
-  t = (x ^ x >> 28) & UINT64_C(0x00000000F0F0F0F0);
-  return x ^ t ^ t << 28;
-}
-
-// Eight values' bytes at `from`, `size` bytes apart, as one word and back.
-static uint64_t pack_bytes(const uint8_t *from, unsigned size) {
-  uint64_t x = 0;
-  for (unsigned i = 0; i < 8; i++) {
-    x |= (uint64_t)from[i * size] << 8 * i;
-  }
-  return x;
-}
-static void unpack_bytes(uint8_t *to, unsigned size, uint64_t x) {
-  for (unsigned i = 0; i < 8; i++) {
-    to[i * size] = (uint8_t)(x >> 8 * i);
+void ap_rows_gather(const struct ap_run *run, const struct ap_instr *instr, uint64_t row0, uint64_t rows, void *out) {
+  struct row_walk walk;
+  struct row_run part;
+  walk_begin(&walk, run->program, instr, row0, rows);
+  const struct ap_memory *memory = ap_run_memory(run, walk.desc->tensor);
+  for (uint64_t at = 0; walk_next(&walk, &part); at += part.count) {
+    gather(memory, &part, walk.desc->pad_value, out, at);
   }
 }
 
-// Byte `plane` (from the least significant) of an element in host memory.
-static unsigned plane_offset(unsigned plane, unsigned size) {
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-  return size - 1 - plane;
-#else
-  (void)size;
-  return plane;
-#endif
+void ap_rows_scatter(const struct ap_run *run, const struct ap_instr *instr, uint64_t row0, uint64_t rows, const void *in) {
+  struct row_walk walk;
+  struct row_run part;
+  walk_begin(&walk, run->program, instr, row0, rows);
+  const struct ap_memory *memory = ap_run_memory(run, walk.desc->tensor);
+  for (uint64_t at = 0; walk_next(&walk, &part); at += part.count) {
+    scatter(memory, &part, in, at);
+  }
 }
 
-// Elements of 64 rows to word `w` of the columns.
-static void slice(struct ap_cap *cap, struct ap_field field, size_t w, const uint8_t *elements, unsigned size) {
-  for (unsigned bit = 0; bit < field.width; bit += 8) {
-    const uint8_t *from = elements + plane_offset(bit / 8, size);
-    uint64_t out[8] = {0};
-    for (unsigned group = 0; group < 8; group++) {
-      uint64_t x = transpose8(pack_bytes(from + (size_t)group * 8 * size, size));
-      for (unsigned b = 0; b < 8; b++) {
-        out[b] |= (x >> 8 * b & 0xff) << 8 * group;
-      }
-    }
-    for (unsigned b = 0; b < 8 && bit + b < field.width; b++) {
-      ap_cap_column(cap, field.col + bit + b)[w] = out[b];
+void ap_rows_inside(const struct ap_run *run, const struct ap_instr *instr, uint64_t row0, uint64_t rows, uint64_t *inside) {
+  struct row_walk walk;
+  struct row_run part;
+  walk_begin(&walk, run->program, instr, row0, rows);
+  memset(inside, 0, 8 * sizeof *inside);
+  for (uint64_t at = 0; walk_next(&walk, &part); at += part.count) {
+    for (uint64_t r = at + part.low, end = at + part.high; r < end; r += 64 - r % 64) {
+      uint64_t left = end - r, bits = left < 64 ? ((uint64_t)1 << left) - 1 : ~(uint64_t)0;
+      inside[r / 64] |= bits << r % 64;
     }
   }
 }
 
-static void unslice(const struct ap_cap *cap, struct ap_field field, size_t w, uint8_t *elements, unsigned size) {
-  memset(elements, 0, (size_t)64 * size);
-  for (unsigned bit = 0; bit < field.width; bit += 8) {
-    uint8_t *to = elements + plane_offset(bit / 8, size);
-    for (unsigned group = 0; group < 8; group++) {
-      uint64_t x = 0;
-      for (unsigned b = 0; b < 8 && bit + b < field.width; b++) {
-        x |= (ap_cap_column(cap, field.col + bit + b)[w] >> 8 * group & 0xff) << 8 * b;
-      }
-      unpack_bytes(to + (size_t)group * 8 * size, size, transpose8(x));
+bool ap_rows_mark(const struct ap_run *run, const struct ap_instr *instr, uint64_t *marked) {
+  const struct ap_program *p = run->program;
+  struct row_walk walk;
+  struct row_run part;
+  uint64_t twice = 0;
+  walk_begin(&walk, p, instr, 0, ap_grid_rows(&p->grids[p->descs[instr->index].grid]));
+  while (twice == 0 && walk_next(&walk, &part)) {
+    for (uint64_t i = part.low; i < part.high; i++) {
+      uint64_t element = part.first + i * part.step, bit = (uint64_t)1 << element % 64;
+      twice |= marked[element / 64] & bit;
+      marked[element / 64] |= bit;
     }
   }
+  return twice == 0;
 }
 
 void ap_run_load(struct ap_run *run, const struct ap_instr *instr, uint64_t row0) {
   struct ap_cap *cap = &run->cap;
-  struct row_walk walk;
-  struct row_run rows;
-  walk_begin(&walk, run->program, instr, row0, cap->rows);
-  const struct ap_memory *memory = ap_run_memory(run, walk.desc->tensor);
-  uint64_t at = 0;
-  while (walk_next(&walk, &rows)) {
-    gather(memory, &rows, walk.desc->pad_value, run->gathered, at);
-    at += rows.count;
-  }
-  uint64_t padded = (at + 63) / 64 * 64;
-  memset((uint8_t *)run->gathered + at * memory->size, 0, (padded - at) * memory->size);
-  for (size_t w = 0; w < padded / 64; w++) {
-    slice(cap, instr->f[0], w, (const uint8_t *)run->gathered + w * 64 * memory->size, memory->size);
-  }
+  unsigned size = ap_run_memory(run, run->program->descs[instr->index].tensor)->size;
+  ap_rows_gather(run, instr, row0, cap->rows, run->gathered);
+  ap_slice(run->gathered, size, cap->rows, ap_cap_column(cap, instr->f[0].col), cap->words, instr->f[0].width);
   cap->events.load += instr->f[0].width;
   cap->events.load_bits += instr->f[0].width * cap->rows;
 }
 
 void ap_run_store(struct ap_run *run, const struct ap_instr *instr, uint64_t row0) {
   struct ap_cap *cap = &run->cap;
-  struct row_walk walk;
-  struct row_run rows;
-  walk_begin(&walk, run->program, instr, row0, cap->rows);
-  const struct ap_memory *memory = ap_run_memory(run, walk.desc->tensor);
-  for (size_t w = 0; w < (cap->rows + 63) / 64; w++) {
-    unslice(cap, instr->f[0], w, (uint8_t *)run->gathered + w * 64 * memory->size, memory->size);
-  }
-  uint64_t at = 0;
-  while (walk_next(&walk, &rows)) {
-    scatter(memory, &rows, run->gathered, at);
-    at += rows.count;
-  }
+  unsigned size = ap_run_memory(run, run->program->descs[instr->index].tensor)->size;
+  ap_unslice(ap_cap_column(cap, instr->f[0].col), cap->words, instr->f[0].width, run->gathered, size, cap->rows);
+  ap_rows_scatter(run, instr, row0, cap->rows, run->gathered);
   cap->events.store += instr->f[0].width;
   cap->events.store_bits += instr->f[0].width * cap->rows;
 }

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/run.h"
+#include "runtime/block_engine.h"
 
 #define MAX_MEMORY_BYTES ((uint64_t)1 << 34)  // all tensors of one program
 
@@ -89,6 +89,7 @@ struct ap_run *ap_run_new(const struct ap_program *program, struct bf_diags *dia
   struct ap_run *run = bf_alloc(1, sizeof *run);
   run->program = program;
   run->memory = bf_alloc((size_t)program->ntensors + 1, sizeof *run->memory);
+  run->planes = bf_alloc((size_t)program->ntensors + 1, sizeof *run->planes);
   if (!allocate_tensors(run, diags)) {
     ap_run_free(run);
     return NULL;
@@ -101,6 +102,7 @@ struct ap_run *ap_run_new(const struct ap_program *program, struct bf_diags *dia
   run->gathered = bf_alloc((rows + 63) / 64 * 64, sizeof(uint64_t));
   run->desc_cycles = bf_alloc((size_t)program->ndescs + 1, sizeof *run->desc_cycles);
   resolve_micros(run);
+  ap_run_plan(run);
   return run;
 }
 
@@ -110,14 +112,20 @@ void ap_run_free(struct ap_run *run) {
   }
   for (uint32_t i = 0; i < run->program->ntensors; i++) {
     free(run->memory[i].data);
+    free(run->planes[i].words);
   }
   for (uint32_t t = 0; run->table_micro != NULL && t < run->program->ntables; t++) {
     free(run->table_micro[t]);
   }
+  ap_blocks_free(run->blocks, run->nstages);
   ap_cap_free(&run->cap);
+  free(run->regions);
+  free(run->stages);
+  free(run->expected);
   free(run->table_micro);
   free(run->code_micro);
   free(run->memory);
+  free(run->planes);
   free(run->gathered);
   free(run->desc_cycles);
   free(run);
@@ -126,6 +134,8 @@ void ap_run_free(struct ap_run *run) {
 bool ap_run_set(struct ap_run *run, uint32_t tensor, const int64_t *q) {
   const struct ap_tensor *t = &run->program->tensors[tensor];
   const struct ap_memory *memory = ap_run_memory(run, tensor);
+  struct ap_planes *planes = &run->planes[ap_tensor_root(run->program, tensor)];
+  planes->current = planes->memory_stale = false;
   uint64_t elements = ap_tensor_elements(t), most = t->bits < 64 ? ((uint64_t)1 << t->bits) - 1 : UINT64_MAX;
   for (uint64_t i = 0; i < elements; i++) {
     uint64_t u = (uint64_t)q[i] - (uint64_t)t->bias;
@@ -140,6 +150,7 @@ bool ap_run_set(struct ap_run *run, uint32_t tensor, const int64_t *q) {
 void ap_run_get(const struct ap_run *run, uint32_t tensor, int64_t *q) {
   const struct ap_tensor *t = &run->program->tensors[tensor];
   const struct ap_memory *memory = ap_run_memory(run, tensor);
+  ap_planes_to_memory(run, ap_tensor_root(run->program, tensor));
   for (uint64_t i = 0, n = ap_tensor_elements(t); i < n; i++) {
     q[i] = (int64_t)(ap_memory_get(memory, i) + (uint64_t)t->bias);
   }

@@ -18,7 +18,8 @@ static bool divides(const struct ap_program *program, uint32_t tensor, struct bf
   return false;
 }
 
-static bool run_group(struct ap_session *s, struct ap_run *run, uint64_t first, uint64_t count) {
+static bool run_group(struct ap_session *s, struct ap_run *run, uint64_t first, uint64_t count, struct bf_diags *diags) {
+  static const struct ap_execution plain = {.engine = AP_ENGINE_INTERP, .count = AP_COUNT_EXACT, .threads = 1};
   const struct ap_program *p = s->program;
   for (uint32_t i = 0; i < p->ninputs; i++) {
     const struct ap_tensor *tensor = &p->tensors[p->inputs[i]];
@@ -32,10 +33,13 @@ static bool run_group(struct ap_session *s, struct ap_run *run, uint64_t first, 
     bool fits = ap_run_set(run, p->inputs[i], q);
     free(q);
     if (!fits) {
+      bf_error_file(diags, NULL, NULL, "an input value does not fit the input's type");
       return false;
     }
   }
-  ap_run_execute(run, s->tech, s->layers, &s->total, NULL, NULL);
+  if (!ap_run_execute(run, s->tech, s->layers, &s->total, s->how != NULL ? s->how : &plain, diags)) {
+    return false;
+  }
   for (uint32_t t = 0; t < p->ntensors; t++) {
     if (s->want[t]) {
       uint64_t all = ap_tensor_elements(&p->tensors[t]);
@@ -91,12 +95,10 @@ bool ap_session_run(struct ap_session *s, struct bf_diags *diags) {
   bool good = run != NULL;
   for (uint64_t first = 0; good && first < s->images; first += p->batch) {
     uint64_t count = s->images - first < p->batch ? s->images - first : p->batch;
-    good = run_group(s, run, first, count);
-    s->executions++;
+    good = run_group(s, run, first, count, diags);
+    s->executions += good;
     s->padded += p->batch - count;
-    if (!good) {
-      bf_error_file(diags, NULL, NULL, "an input value does not fit the input's type");
-    } else if (s->progress != NULL && !s->progress(s->context, first + count, s->images)) {
+    if (good && s->progress != NULL && !s->progress(s->context, first + count, s->images)) {
       bf_error_file(diags, NULL, NULL, "stopped after %llu images", (unsigned long long)(first + count));
       good = false;
     }

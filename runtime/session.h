@@ -33,6 +33,7 @@ struct ap_session {
   const bool *want;            // by tensor: collect its values
   bool (*progress)(void *context, uint64_t done, uint64_t images);  // may be NULL; false stops
   void *context;
+  const struct ap_execution *how;  // of each group of images; NULL: interpreter, exact, one thread
 
   // Results, owned by the session.
   struct ap_images *values;    // by tensor, empty where not wanted
@@ -40,7 +41,7 @@ struct ap_session {
   uint64_t images, executions;
   uint64_t padded;             // images of the last group that only fill it up
 };
-// Fills the results. False and errors in diags if memory or inputs do not fit.
+// Fills the results. False and errors in diags if memory or inputs do not fit; false without an error if how->stop ended it.
 bool ap_session_run(struct ap_session *session, struct bf_diags *diags);
 // Frees the results alone.
 void ap_session_free(struct ap_session *session);

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "tools/aprun/aprun.h"
+#include "tools/aprun/watch.h"
 
 static struct ap_program *load_binary(const struct settings *s, struct bf_diags *diags) {
   char *data;
@@ -129,12 +130,11 @@ static void add_array(struct pending *pending, const char *path, const struct ap
 }
 
 // Results never replace what was read, nor each other.
-static bool path_is_free(const struct settings *s, size_t output, struct bf_diags *diags) {
-  const char *path = s->outputs[output].path;
+static bool path_is_free(const struct settings *s, const char *path, size_t outputs, struct bf_diags *diags) {
   bool clash = bf_same_file(path, s->binary);
   for (size_t i = 0; i < s->ninputs; i++) clash = clash || bf_same_file(path, s->inputs[i].path);
   if (clash) bf_error_file(diags, path, "choose another name", "the output is a file that this run reads");
-  for (size_t i = 0; i < output && !clash; i++) {
+  for (size_t i = 0; i < outputs && !clash; i++) {
     clash = !strcmp(path, s->outputs[i].path);
     if (clash) bf_error_file(diags, path, "choose another name", "two outputs go to one file");
   }
@@ -148,7 +148,7 @@ static bool add_outputs(const struct settings *s, const struct ap_session *sessi
   bool good = true;
   for (size_t i = 0; i < s->noutputs && good; i++) {
     int64_t at = find_tensor(p, p->outputs, p->noutputs, taken, &s->outputs[i], "output", diags);
-    good = at >= 0 && path_is_free(s, i, diags);
+    good = at >= 0 && path_is_free(s, s->outputs[i].path, i, diags);
     if (good) {
       taken[at] = true;
       add_array(pending, s->outputs[i].path, session, p->outputs[at]);
@@ -156,6 +156,16 @@ static bool add_outputs(const struct settings *s, const struct ap_session *sessi
   }
   free(taken);
   return good;
+}
+
+// Report and trace are outputs too.
+static bool paths_are_free(const struct settings *s, struct bf_diags *diags) {
+  if (s->trace != NULL && s->report_file != NULL && !strcmp(s->trace, s->report_file)) {
+    bf_error_file(diags, s->trace, "choose another name", "two outputs go to one file");
+    return false;
+  }
+  return (s->trace == NULL || path_is_free(s, s->trace, s->noutputs, diags)) &&
+         (s->report_file == NULL || path_is_free(s, s->report_file, s->noutputs, diags));
 }
 
 // A layer's file has its name; characters that no file name should have become '_'.
@@ -171,29 +181,10 @@ static void add_layers(const struct settings *s, const struct ap_session *sessio
   }
 }
 
-// Expected instead of executed counts: the static account, once for each execution.
-static void use_static_counts(struct ap_session *session) {
-  const struct ap_program *p = session->program;
-  struct ap_account *once = bf_alloc((size_t)p->nlayers + 1, sizeof *once);
-  ap_static_account(p, session->tech, once, NULL);
-  memset(session->layers, 0, p->nlayers * sizeof *session->layers);
-  memset(&session->total, 0, sizeof session->total);
-  for (uint64_t n = 0; n < session->executions; n++) {
-    for (uint32_t i = 0; i < p->nlayers; i++) {
-      ap_account_add(&session->layers[i], &once[i]);
-      ap_account_add(&session->total, &once[i]);
-    }
-  }
-  free(once);
-}
-
 static void make_report(const struct settings *s, struct ap_session *session, struct bf_buf *out) {
-  if (s->static_count) {
-    use_static_counts(session);
-  }
   struct ap_report report = {.program = session->program, .tech = session->tech, .layers = session->layers,
-                             .total = &session->total, .engine = "interp", .images = session->images,
-                             .count = s->static_count ? "expected" : "exact"};
+                             .total = &session->total, .engine = s->engine == AP_ENGINE_JIT ? "jit" : "interp",
+                             .images = session->images, .count = s->count == AP_COUNT_STATIC ? "expected" : "exact"};
   if (s->report == 1) {
     ap_report_json(&report, out);
     return;
@@ -203,12 +194,6 @@ static void make_report(const struct settings *s, struct ap_session *session, st
     bf_buf_printf(out, "waste   the last group of %u images held %llu that were only padding\n", session->program->batch,
                   (unsigned long long)session->padded);
   }
-}
-
-static bool show_progress(void *context, uint64_t done, uint64_t images) {
-  fprintf(stderr, "\r%llu of %llu images%s", (unsigned long long)done, (unsigned long long)images,
-          done == images ? "\n" : "");
-  return true;
 }
 
 static void choose_tensors(const struct settings *s, const struct ap_program *p, bool *want) {
@@ -221,11 +206,12 @@ static void choose_tensors(const struct settings *s, const struct ap_program *p,
 }
 
 // What the run yields, all of it in memory until nothing can fail any more but the writing.
-static bool finish(const struct settings *s, struct ap_session *session, struct bf_diags *diags) {
+static bool finish(const struct settings *s, struct ap_session *session, const struct watch *watch, struct bf_diags *diags) {
   struct pending pending = {0};
   struct bf_buf text = {0}, report = {0};
   char *summary = NULL;
   bool good = (!s->check || check_reference(s, session, &summary, diags)) && add_outputs(s, session, &pending, diags) &&
+              paths_are_free(s, diags) &&
               (!s->top || session->program->noutputs == 0 || print_classes(s, session, &text, diags));
   if (good && s->dump_layers != NULL) {
     if (mkdir(s->dump_layers, 0777) != 0 && errno != EEXIST) {
@@ -237,7 +223,10 @@ static bool finish(const struct settings *s, struct ap_session *session, struct 
   if (good && (s->report >= 0 || s->report_file != NULL)) {
     make_report(s, session, s->report_file != NULL ? pending_add(&pending, s->report_file) : &report);
   }
-  good = good && pending_write(&pending, diags);
+  if (good && s->trace != NULL) {
+    trace_print(&watch->trace, pending_add(&pending, s->trace));
+  }
+  good = good && !*s->stop && pending_write(&pending, diags);
   if (good) {
     FILE *side = s->report == 1 && s->report_file == NULL ? stderr : stdout;  // keeps JSON on stdout parsable
     fwrite(bf_buf_cstr(&text), 1, text.length, side);
@@ -250,6 +239,11 @@ static bool finish(const struct settings *s, struct ap_session *session, struct 
       good = false;
     }
   }
+  char *note = good && s->trace != NULL ? trace_note(&watch->trace) : NULL;
+  if (note != NULL) {
+    fprintf(stderr, "aprun: %s: %s\n", s->trace, note);
+  }
+  free(note);
   free(summary);
   bf_buf_free(&text);
   bf_buf_free(&report);
@@ -259,14 +253,22 @@ static bool finish(const struct settings *s, struct ap_session *session, struct 
 
 static bool run_program(const struct settings *s, const struct ap_program *p, const struct ap_technology *tech,
                         struct bf_diags *diags) {
+  struct watch watch;
+  struct ap_execution how = {.engine = s->engine, .count = s->count, .threads = s->threads, .stop = s->stop,
+                             .progress = watch_progress, .trace = s->trace != NULL ? watch_trace : NULL, .context = &watch};
   bool *want = bf_alloc((size_t)p->ntensors + 1, sizeof *want);
-  struct ap_session session = {.program = p, .tech = tech, .want = want, .progress = s->progress ? show_progress : NULL};
+  struct ap_session session = {.program = p, .tech = tech, .want = want, .how = &how};
   session.inputs = bf_alloc((size_t)p->ninputs + 1, sizeof *session.inputs);
   choose_tensors(s, p, want);
-  bool good = read_inputs(s, p, session.inputs, diags) && ap_session_run(&session, diags) && finish(s, &session, diags);
+  bool good = read_inputs(s, p, session.inputs, diags);
+  watch_begin(&watch, &session, s->progress, s->trace != NULL);
+  good = good && ap_session_run(&session, diags);
+  watch_end(&watch, good);
+  good = good && finish(s, &session, &watch, diags);
   for (uint32_t i = 0; i < p->ninputs; i++) {
     ap_images_free(&session.inputs[i]);
   }
+  watch_free(&watch);
   ap_session_free(&session);
   free(session.inputs);
   free(want);
@@ -296,7 +298,11 @@ int main(int argc, char **argv) {
   int status = options_parse(&s, argc, argv);
   if (status < 0) {
     struct bf_diags diags = {.default_file = s.binary};
-    status = run(&s, &diags) ? 0 : 1;
+    s.stop = stop_on_signals();
+    status = run(&s, &diags) ? 0 : *s.stop ? 130 : 1;
+    if (status == 130) {
+      fprintf(stderr, "aprun: interrupted; nothing was written\n");
+    }
     struct bf_buf out = {0};
     bf_diags_render(&diags, &out);
     fwrite(bf_buf_cstr(&out), 1, out.length, stderr);

@@ -25,7 +25,8 @@ static int run(const bfimna_program *program) {
   if (!image) return 1;
   bfimna_result *result;
   char *messages;
-  bfimna_status status = bfimna_run(program, (const int64_t *const[]){image}, NULL, &result, &messages);
+  bfimna_run_options how = {.size = sizeof how};  // engine, count and threads stay at their defaults
+  bfimna_status status = bfimna_run_with(program, (const int64_t *const[]){image}, &how, &result, &messages);
   free(image);
   if (messages) fputs(messages, stderr);
   bfimna_free(messages);

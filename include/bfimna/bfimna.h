@@ -96,6 +96,19 @@ typedef struct bfimna_result bfimna_result;
 bfimna_status bfimna_run(const bfimna_program *program, const int64_t *const *inputs, const char *tech,
                          bfimna_result **result, char **diagnostics);
 
+// How to run. Zero or NULL in a member means the default; begin with bfimna_run_options o = {.size = sizeof o};
+typedef struct bfimna_run_options {
+  size_t size;
+  const char *tech;    // prices the events by another technology than the one compiled for
+  const char *engine;  // "jit" (native code; default where the library has it) or "interp" (the reference interpreter)
+  const char *count;   // "exact" (default: energy from the counts of the execution) or "static" (from expected ones; faster)
+  unsigned threads;    // default: one for each processor. Results do not depend on it
+} bfimna_run_options;
+
+// The same with options (may be NULL).
+bfimna_status bfimna_run_with(const bfimna_program *program, const int64_t *const *inputs, const bfimna_run_options *options,
+                              bfimna_result **result, char **diagnostics);
+
 // Quantized values of output `index`, bfimna_output(index).elements of them; owned by the result. NULL: no such output.
 const int64_t *bfimna_result_output(const bfimna_result *result, size_t index);
 // Cycles of the whole run, and energy in joules.

@@ -10,7 +10,7 @@
 #include "frontend/onnx.h"
 #include "ir/graph.h"
 
-enum cf_engine { CF_REFERENCE, CF_INTERP, CF_ENGINES };
+enum cf_engine { CF_REFERENCE, CF_INTERP, CF_JIT, CF_ENGINES };
 extern const char *const cf_engine_names[CF_ENGINES];
 
 enum cf_kind {

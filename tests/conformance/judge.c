@@ -9,7 +9,7 @@
 #include "runtime/engine.h"
 #include "tests/conformance/conformance.h"
 
-const char *const cf_engine_names[CF_ENGINES] = {"reference", "interp"};
+const char *const cf_engine_names[CF_ENGINES] = {"reference", "interp", "jit"};
 const char *const cf_verdict_words[CF_VERDICTS] = {
 #define CF_VERDICT(id, word, ...) word,
 #include "tests/conformance/verdicts.def"
@@ -129,7 +129,9 @@ static bool run_program(struct engine *e, uint64_t sample) {
       return false;
     }
   }
-  return ap_run_execute(e->run, &e->tech, e->layers, &e->total, NULL, NULL);
+  struct ap_execution how = {.engine = e->kind == CF_JIT ? AP_ENGINE_JIT : AP_ENGINE_INTERP, .threads = 1};
+  how.count = e->kind == CF_JIT ? AP_COUNT_STATIC : AP_COUNT_EXACT;  // outputs are judged, and they do not depend on it
+  return ap_run_execute(e->run, &e->tech, e->layers, &e->total, &how, &e->diags);
 }
 
 // Values of a tensor after the run, or NULL if the program does not hold it.

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "runtime/engine.h"
 #include "tests/conformance/conformance.h"
 
 #define NO_DATA 77
@@ -46,13 +47,22 @@ static bool number(const char *text, double lo, double hi, double *out) {
   return *text && !*end && *out >= lo && *out <= hi;
 }
 
+// The reference and the faster engine that this build has.
+static void choose_both(struct cf_options *o) {
+  bool jit = ap_engine_available(AP_ENGINE_JIT);
+  o->engines[CF_REFERENCE] = true;
+  o->engines[jit ? CF_JIT : CF_INTERP] = true;
+}
+
 static int choose_engine(struct cf_options *o, const char *arg) {
   bool both = strcmp(arg, "both") == 0, any = both;
   for (int e = 0; e < CF_ENGINES; e++) {
-    o->engines[e] = both || strcmp(arg, cf_engine_names[e]) == 0;
+    o->engines[e] = !both && strcmp(arg, cf_engine_names[e]) == 0;
     any = any || o->engines[e];
   }
-  return any ? -1 : usage("--engine wants reference, interp or both, not", arg);
+  if (both) choose_both(o);
+  if (o->engines[CF_JIT] && !ap_engine_available(AP_ENGINE_JIT)) return usage("this build has no engine", arg);
+  return any ? -1 : usage("--engine wants reference, interp, jit or both, not", arg);
 }
 
 // -1: go on, else the exit status.
@@ -115,7 +125,8 @@ static int run(const struct cf_options *o) {
 }
 
 int main(int argc, char **argv) {
-  struct cf_options o = {.engines = {true, true}, .jobs = 1, .weights = 15};
+  struct cf_options o = {.jobs = 1, .weights = 15};
+  choose_both(&o);
   int status = parse(&o, argc, argv);
   if (status >= 0) return status;
   if (!o.data) o.data = getenv("BFIMNA_DATA");

@@ -19,7 +19,7 @@ static void print_head(const struct cf_options *o, const struct cf_cases *cases,
   char date[16];
   date_text(cases->newest, date);
   bf_buf_puts(out, "# Conformance\n\nWhat other people's software recorded, against the reference evaluator (`reference`) and against compiled "
-                   "binaries\n(`interp`: compiled with the default options for `bf-imna-lr`, written, read back and executed pass by pass). "
+                   "binaries\n(`interp`, `jit`: compiled with the default options for `bf-imna-lr`, written, read back and executed pass by pass, or by compiled kernels). "
                    "This page is written by\n`scripts/conformance`; do not edit it.\n\n");
   bf_buf_printf(out, "Data: %llu files, the newest of %s.%s\n\n", (ull)cases->files, date,
                 o->filter ? " Only a part of them was judged." : "");

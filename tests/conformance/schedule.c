@@ -65,7 +65,8 @@ static double weights_of(const struct bf_graph *graph) {
 
 static void one_case(struct schedule *s, struct cf_case *c) {
   struct cf_subject subject;
-  unsigned engines = s->options->engines[0] + s->options->engines[1];
+  unsigned engines = 0;
+  for (int e = 0; e < CF_ENGINES; e++) engines += s->options->engines[e];
   if (s->options->time > 0 && left(s) <= 0) return;
   if (!cf_open(s->options, c, &subject)) {
     refuse(s->options, c, &subject);

@@ -115,7 +115,7 @@ struct ap_run *fuzz_execute(const struct ap_program *p, const int64_t *const *in
   if (run) {
     struct ap_account *got = bf_alloc((size_t)p->nlayers + 1, sizeof *got), sum = {0};
     set_inputs(p, run, inputs);
-    FUZZ_CHECK(ap_run_execute(run, &tech, got, &sum, NULL, NULL), "the run was stopped by no one");
+    FUZZ_CHECK(ap_run_execute(run, &tech, got, &sum, &(struct ap_execution){.threads = 1}, &diags), "the run was stopped by no one");
     same_accounts(p, expected, got);
     check_values(p, run);
     free(got);

@@ -95,7 +95,7 @@ static void run_both(struct rng *rng, const struct bf_graph *g, const struct ap_
   }
   struct ap_account *layers = bf_alloc(p->nlayers + 1, sizeof *layers), total = {0};
   assert_true(bf_ref_run(ref, &diags));
-  assert_true(ap_run_execute(run, tech, layers, &total, NULL, NULL));
+  assert_true(ap_run_execute(run, tech, layers, &total, &(struct ap_execution){.threads = 1}, &diags));
   compare_outputs(g, p, run, ref);
   compare_accounts(p, tech, layers);
   free(layers);

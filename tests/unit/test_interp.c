@@ -199,7 +199,7 @@ static void run_and_check(unsigned features) {
   fill(in, features);
   expected(in, out, copy);
   assert_true(ap_run_set(run, IN, in));
-  assert_true(ap_run_execute(run, &tech, &done, &done_total, NULL, NULL));
+  assert_true(ap_run_execute(run, &tech, &done, &done_total, &(struct ap_execution){.threads = 1}, &diags));
   ap_run_get(run, OUT, got);
   assert_memory_equal(got, out, sizeof out);
   ap_run_get(run, COPY, got);
@@ -296,8 +296,9 @@ static void test_session_groups(void **state) {
   struct ap_run *run = ap_run_new(p, &diags);
   int layers = 0;
   struct ap_account a = {0};
-  assert_true(ap_run_execute(run, &tech, &a, NULL, count_layers, &layers));
-  assert_false(ap_run_execute(run, &tech, &a, NULL, count_layers, &layers));
+  const struct ap_execution how = {.hook = count_layers, .context = &layers};
+  assert_true(ap_run_execute(run, &tech, &a, NULL, &how, &diags));
+  assert_false(ap_run_execute(run, &tech, &a, NULL, &how, &diags));
   ap_run_free(run);
   ap_technology_free(&tech);
   ap_program_free(p);

@@ -220,7 +220,7 @@ static void run_with(unsigned features, const char *technology) {
   struct ap_account still, done = {0};
   ap_static_account(p, &tech, &still, NULL);
   assert_true(ap_run_set(run, IN, in));
-  assert_true(ap_run_execute(run, &tech, &done, NULL, NULL, NULL));
+  assert_true(ap_run_execute(run, &tech, &done, NULL, &(struct ap_execution){.threads = 1}, &diags));
   ap_run_get(run, OUT, got);
   assert_memory_equal(got, want, sizeof got);
   check_accounts(&done, &still);

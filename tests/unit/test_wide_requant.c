@@ -87,7 +87,7 @@ static void compare(struct rng *rng, const struct bf_graph *g, const struct ap_p
     assert_true(bf_ref_set_input(ref, x, values));
     assert_true(ap_run_set(run, p->inputs[0], values));
     assert_true(bf_ref_run(ref, &diags));
-    assert_true(ap_run_execute(run, &o->tech, layers, &total, NULL, NULL));
+    assert_true(ap_run_execute(run, &o->tech, layers, &total, &(struct ap_execution){.threads = 1}, &diags));
     ap_run_get(run, p->outputs[0], got);
     for (uint64_t i = 0; i < y->elements; i++) assert_int_equal(got[i], ref->values[y->id][i]);
     ap_run_free(run);

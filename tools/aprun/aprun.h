@@ -12,19 +12,23 @@ struct settings {
   const char *binary;
   struct named_file *inputs, *outputs;
   size_t ninputs, inputs_capacity, noutputs, outputs_capacity;
-  bool random, static_count, check, top, progress;
+  bool random, check, top, progress;
+  enum ap_engine engine;
+  enum ap_count count;
+  unsigned threads;  // 0: one for each processor
   uint64_t seed;
-  const char *target, *tech, *dump_layers, *network, *labels, *classes, *report_file;
+  const char *target, *tech, *dump_layers, *network, *labels, *classes, *report_file, *trace;
   const char *profile, *schedule;
   double vdd;   // 0: as compiled
   int report;   // -1 none, 0 text, 1 JSON
+  const volatile bool *stop;  // set when the user wants the run to end
 };
 // Fills the settings. -1: go on, else the exit status (a message was printed).
 int options_parse(struct settings *settings, int argc, char **argv);
 void options_free(struct settings *settings);
 
 // Compares the collected tensors with the reference evaluator on the network's file. *summary (caller frees) says
-// what was compared. False: an error was added.
+// what was compared. False: an error was added, or settings->stop is set.
 bool check_reference(const struct settings *settings, const struct ap_session *session, char **summary,
                      struct bf_diags *diags);
 

@@ -125,7 +125,7 @@ bool check_reference(const struct settings *s, const struct ap_session *session,
   uint64_t compared = 0;
   for (uint64_t image = 0; good && image < session->images; image++) {
     struct bf_ref_run *ref = bf_ref_new(graph);
-    good = set_inputs(s, session, ref, image, diags) && bf_ref_run(ref, diags) &&
+    good = (s->stop == NULL || !*s->stop) && set_inputs(s, session, ref, image, diags) && bf_ref_run(ref, diags) &&
            compare_image(s, session, ref, image, &compared, diags);
     bf_ref_free(ref);
   }

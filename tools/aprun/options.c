@@ -18,6 +18,7 @@ static const struct option_row { const char *name; int letter; const char *argum
 #include "tools/aprun/options.def"
 };
 #define NROWS ((int)BF_COUNT(rows))
+#define MAX_THREADS 256
 
 static int usage(const char *fmt, const char *what) {
   fprintf(stderr, "aprun: ");
@@ -39,7 +40,7 @@ static void help(void) {
              optional ? "NETWORK" : argument ? argument : "", optional ? "]" : "");
     printf("  %-34s %s\n", left, rows[i].help);
   }
-  puts("\nExit status: 0 done, 1 the input is wrong, 2 wrong usage.");
+  puts("\nExit status: 0 done, 1 the input is wrong, 2 wrong usage, 130 interrupted.");
 }
 
 // NAME=FILE if a '=' comes before any '/'.
@@ -73,13 +74,20 @@ static int take_value(struct settings *s, int id, const char *arg) {
       return whole_number(arg, &s->seed) ? -1 : usage("--random-input wants a number, not '%s'", arg);
     case OPTION_ENGINE:
       pick = choose(arg, "interp", "jit");
-      return pick == 0 ? -1 : usage(pick == 1 ? "engine '%s' is not built yet" : "unknown engine '%s'", arg);
+      s->engine = pick == 1 ? AP_ENGINE_JIT : AP_ENGINE_INTERP;
+      return pick < 0                           ? usage("--engine wants jit or interp, not '%s'", arg)
+             : !ap_engine_available(s->engine) ? usage("engine '%s' is not part of this build: it was configured without LLVM", arg)
+                                               : -1;
     case OPTION_COUNT:
       pick = choose(arg, "exact", "static");
-      s->static_count = pick == 1;
+      s->count = pick == 1 ? AP_COUNT_STATIC : AP_COUNT_EXACT;
       return pick >= 0 ? -1 : usage("--count wants exact or static, not '%s'", arg);
     case OPTION_THREADS:
-      return whole_number(arg, &number) && number >= 1 && number <= 4096 ? -1 : usage("--threads wants 1 or more, not '%s'", arg);
+      if (!whole_number(arg, &number) || number < 1 || number > MAX_THREADS) {
+        return usage("--threads wants a number from 1 to 256, not '%s'", arg);
+      }
+      s->threads = (unsigned)number;
+      return -1;
     case OPTION_VDD:
       s->vdd = strtod(arg, &end);
       return *arg && !*end && s->vdd >= 1e-3 && s->vdd <= 100 ? -1 : usage("--vdd wants volts, not '%s'", arg);
@@ -105,13 +113,14 @@ static int take(struct settings *s, int id, const char *arg) {
     case OPTION_PROGRESS: s->progress = true; return -1;
     case OPTION_HELP: help(); return 0;
     case OPTION_VERSION: puts("aprun " BF_VERSION); return 0;
-    case OPTION_TRACE:
+    case OPTION_TRACE: s->trace = arg; return -1;
     case OPTION_SCHEDULE: return usage("option --%s is not available yet", rows[id - OPTION_NONE - 1].name);
     default: return take_value(s, id, arg);
   }
 }
 
 int options_parse(struct settings *s, int argc, char **argv) {
+  s->engine = ap_engine_available(AP_ENGINE_JIT) ? AP_ENGINE_JIT : AP_ENGINE_INTERP;
   struct option longs[NROWS + 1];
   char letters[2 * NROWS + 2];
   size_t n = 0;

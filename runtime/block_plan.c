@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/block_plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct ap_micro_facts ap_micro_facts(const struct ap_micro *micro) {
+  struct ap_micro_facts facts = {.cost = ap_micro_cost(micro)};
+  bool seen[AP_MAX_WIDTH] = {false};
+  facts.defines = true;
+  memset(facts.first_write, 0xff, sizeof facts.first_write);
+  for (uint32_t s = 0; s < micro->nsteps; s++) {
+    const struct ap_step *step = &micro->steps[s];
+    bool writes = step->kind == AP_STEP_WRITE || step->kind == AP_STEP_WRITE_ALL;
+    facts.between_rows = facts.between_rows || step->kind > AP_STEP_WRITE_ALL;
+    for (unsigned i = 0; i < step->nlits; i++) {
+      unsigned slot = micro->lits[step->first + i].slot;
+      if (slot > AP_SLOT_FLAG) {
+        continue;  // of programs between rows, which are executed as they stand
+      }
+      unsigned bit = micro->lits[step->first + i].bit;
+      if (slot == AP_SLOT_D && !seen[bit]) {
+        seen[bit] = true;
+        facts.defines = facts.defines && step->kind == AP_STEP_WRITE_ALL;
+      }
+      facts.accessed[slot] = true;
+      facts.last_access[slot] = s;
+      if (writes && s < facts.first_write[slot]) {
+        facts.first_write[slot] = s;
+      }
+    }
+  }
+  for (unsigned bit = 0; bit < micro->width[0]; bit++) {
+    facts.defines = facts.defines && seen[bit];
+  }
+  return facts;
+}
+
+struct builder {
+  struct ap_block_plan *plan;
+  const struct ap_run *run;
+  const struct ap_program *program;
+  const struct ap_micro_facts *facts;
+  struct ap_entry **tables;   // by table of the program; NULL where not met yet
+  struct ap_call **table_ops;
+  uint32_t *desc_move;        // by descriptor: 1 + index of its move in the cost that is being summed
+};
+
+static const struct ap_micro_facts *facts_of(const struct builder *b, const struct ap_micro *micro) {
+  return &b->facts[micro - b->program->micros];
+}
+
+static bool fields_meet(struct ap_field x, struct ap_field y) {
+  return x.width > 0 && y.width > 0 && x.col < y.col + y.width && y.col < x.col + x.width;
+}
+
+// A kernel reads all operands, then writes. That is what the steps do unless one of them uses a column that an earlier one has written
+// under the name of another operand.
+static bool is_stepwise(const struct ap_instr *instr, const struct ap_micro_facts *f) {
+  for (unsigned x = 0; x < 3; x++) {
+    for (unsigned y = 0; y < 3; y++) {
+      if (x != y && fields_meet(instr->f[x], instr->f[y]) && f->accessed[y] && f->first_write[x] <= f->last_access[y]) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+static void init_entry(struct builder *b, struct ap_entry *e, struct ap_call *op, const struct ap_instr *instr,
+                       const struct ap_micro *micro) {
+  e->op = op;
+  e->instr = instr;
+  e->micro = micro;
+  e->source = AP_NO_SOURCE;
+  if (micro != NULL) {
+    const struct ap_micro_facts *f = facts_of(b, micro);
+    e->kind = f->between_rows ? AP_ENTRY_ROWS : AP_ENTRY_KERNEL;
+    e->stepwise = is_stepwise(instr, f);
+    b->plan->between_rows = b->plan->between_rows || f->between_rows;
+  } else {
+    e->kind = instr->op == AP_OP_STORE ? AP_ENTRY_STORE : AP_ENTRY_LOAD;
+  }
+  for (unsigned i = 0; i < 3; i++) {
+    e->at[i] = (uint32_t)instr->f[i].col * AP_COLUMN_WORDS;
+  }
+  BF_PUSH(b->plan->used, b->plan->nused, b->plan->used_capacity) = e;
+}
+
+// --- costs ---------------------------------------------------------------------------------------------
+
+static void add_move(struct builder *b, struct ap_code_cost *cost, const struct ap_instr *instr) {
+  struct ap_block_plan *plan = b->plan;
+  uint32_t *at = &b->desc_move[instr->index];
+  if (*at == 0) {
+    BF_PUSH(plan->moves, plan->nmoves, plan->moves_capacity) = (struct ap_move_cost){.desc = instr->index};
+    *at = ++cost->nmoves;
+  }
+  struct ap_move_cost *move = &plan->moves[cost->first_move + *at - 1];
+  move->loads += instr->op == AP_OP_LOAD;
+  move->prefetches += instr->op == AP_OP_LOADP;
+  move->stores += instr->op == AP_OP_STORE;
+}
+
+static void add_cost(struct builder *b, struct ap_block_region *region, struct ap_code_cost *cost, const struct ap_entry *e) {
+  if (e->micro == NULL) {
+    add_move(b, cost, e->instr);
+    if (e->instr->op == AP_OP_LOADP && region->first_prefetch == UINT32_MAX) {
+      region->first_prefetch = e->instr->index;
+    }
+    return;
+  }
+  const struct ap_micro_cost *c = &facts_of(b, e->micro)->cost;
+  cost->compares += c->compares;
+  cost->writes += c->writes;
+  cost->shifts += c->shifts * e->instr->imm;  // only instructions with a row distance have shift steps
+  cost->counts += c->counts;
+  cost->compare_cells += c->compare_cells;
+}
+
+// --- entries of the code and of tables -----------------------------------------------------------------
+
+static struct ap_entry *table_entries(struct builder *b, uint32_t table) {
+  if (b->tables[table] == NULL) {
+    uint32_t count = b->program->tables[table].count;
+    b->tables[table] = bf_arena_alloc(&b->plan->arena, (size_t)count + 1, sizeof **b->tables);
+    b->table_ops[table] = bf_arena_alloc(&b->plan->arena, (size_t)count + 1, sizeof **b->table_ops);
+    b->plan->bytes += count * (sizeof **b->tables + sizeof **b->table_ops);
+  }
+  return b->tables[table];
+}
+
+static void build_steps(struct builder *b, struct ap_block_region *region, struct ap_entry *e, struct ap_code_cost *cost,
+                        uint32_t uses) {
+  const struct ap_stream *stream = &b->program->streams[e->instr->index];
+  struct ap_entry *items = table_entries(b, stream->table);
+  const struct ap_table *table = &b->program->tables[stream->table];
+  e->kind = AP_ENTRY_STEPS;
+  e->table = items;
+  e->ops = b->table_ops[stream->table];
+  for (uint32_t s = 0; s < stream->count; s++) {
+    uint16_t step = stream->steps[s];
+    if (items[step].kind == AP_ENTRY_NONE) {
+      init_entry(b, &items[step], &e->ops[step], &table->items[step], b->run->table_micro[stream->table][step]);
+      items[step].source = 0;
+    }
+    items[step].source += items[step].source < 2 ? uses : 0;  // for now: how often it is loaded
+    add_cost(b, region, cost, &items[step]);
+  }
+}
+
+static void build_region(struct builder *b, struct ap_block_region *region) {
+  const struct ap_program *p = b->program;
+  uint32_t first = region->region->grid + 1, count = region->region->end - first;
+  unsigned depth = 0;
+  region->code = bf_arena_alloc(&b->plan->arena, (size_t)count + 1, sizeof *region->code);
+  region->costs = bf_arena_alloc(&b->plan->arena, (size_t)count + 1, sizeof *region->costs);
+  region->ops = bf_arena_alloc(&b->plan->arena, (size_t)count + 1, sizeof *region->ops);
+  b->plan->bytes += count * (sizeof *region->code + sizeof *region->costs + sizeof *region->ops);
+  for (uint32_t i = 0; i < count; i++) {
+    const struct ap_instr *instr = &p->code[first + i];
+    struct ap_entry *e = &region->code[i];
+    struct ap_code_cost *cost = &region->costs[i];
+    cost->first_move = (uint32_t)b->plan->nmoves;
+    e->instr = instr;
+    switch (instr->op) {
+      case AP_OP_LOOP: depth++; break;
+      case AP_OP_ENDLOOP: depth--; break;
+      case AP_OP_STEPS: build_steps(b, region, e, cost, depth > 0 ? 2 : 1); break;
+      default:
+        init_entry(b, e, &region->ops[i], instr, b->run->code_micro[first + i]);
+        e->source = depth > 0 ? 2 : 1;
+        add_cost(b, region, cost, e);
+        break;
+    }
+    for (uint32_t m = 0; m < cost->nmoves; m++) {
+      b->desc_move[b->plan->moves[cost->first_move + m].desc] = 0;
+    }
+  }
+}
+
+static void build_regions(struct builder *b) {
+  struct ap_block_plan *plan = b->plan;
+  uint32_t tiles = 0;
+  for (uint32_t r = 0; r < plan->stage->count; r++) {
+    struct ap_block_region *region = &plan->regions[r];
+    region->region = &b->run->regions[plan->stage->first + r];
+    region->grid = &b->program->grids[b->program->code[region->region->grid].index];
+    region->first_tile = tiles;
+    region->first_prefetch = UINT32_MAX;
+    tiles += region->region->tiles;
+    build_region(b, region);
+  }
+}
+
+// --- loads that return ---------------------------------------------------------------------------------
+
+static int compare_loads(const void *x, const void *y) {
+  const struct ap_instr *a = (*(struct ap_entry *const *)x)->instr, *b = (*(struct ap_entry *const *)y)->instr;
+  if (a->index != b->index) {
+    return a->index < b->index ? -1 : 1;
+  }
+  return (a->tap > b->tap) - (a->tap < b->tap);
+}
+
+static uint64_t grid_blocks(const struct ap_grid *grid) { return ap_grid_tiles(grid) * ap_tile_blocks(grid); }
+
+// A place for a source in the area of each block, as far as memory allows.
+static void place_source(struct ap_block_plan *plan, struct ap_source *s, unsigned bits) {
+  size_t most = AP_CACHE_BYTES / (AP_COLUMN_WORDS * sizeof(uint64_t)) / plan->area_blocks;
+  s->placed = plan->area_columns + bits <= most;
+  s->column = plan->area_columns;
+  plan->area_columns += s->placed ? bits : 0;
+}
+
+static const struct ap_grid *grid_of(const struct builder *b, const struct ap_entry *e) {
+  return &b->program->grids[b->program->descs[e->instr->index].grid];
+}
+
+static void find_sources(struct builder *b) {
+  struct ap_block_plan *plan = b->plan;
+  struct ap_entry **loads = bf_alloc(plan->nused + 1, sizeof *loads);
+  size_t count = 0;
+  for (size_t i = 0; i < plan->nused; i++) {
+    if (plan->used[i]->kind == AP_ENTRY_LOAD) {
+      loads[count++] = plan->used[i];
+    }
+  }
+  qsort(loads, count, sizeof *loads, compare_loads);
+  plan->sources = bf_arena_alloc(&plan->arena, count + 1, sizeof *plan->sources);
+  plan->bytes += count * sizeof *plan->sources;
+  for (uint32_t r = 0; r < plan->stage->count; r++) {
+    uint64_t blocks = grid_blocks(plan->regions[r].grid);
+    plan->area_blocks = blocks > plan->area_blocks ? blocks : plan->area_blocks;
+  }
+  for (size_t i = 0, end; i < count; i = end) {
+    uint32_t uses = 0;
+    for (end = i; end < count && compare_loads(&loads[i], &loads[end]) == 0; end++) {
+      uses += loads[end]->source;
+    }
+    bool kept = uses > 1 && !plan->tilewise && !ap_block_in_place(b->run, grid_of(b, loads[i]), loads[i]);
+    for (size_t l = i; l < end; l++) {
+      loads[l]->source = kept ? plan->nsources : AP_NO_SOURCE;
+    }
+    if (kept) {
+      struct ap_source *s = &plan->sources[plan->nsources++];
+      s->load = loads[i];
+      s->grid = grid_of(b, loads[i]);
+      place_source(plan, s, s->load->instr->f[0].width);
+    }
+  }
+  for (size_t i = 0; i < count; i++) {
+    if (loads[i]->source != AP_NO_SOURCE && !plan->sources[loads[i]->source].placed) {
+      loads[i]->source = AP_NO_SOURCE;  // it found no place
+    }
+  }
+  free(loads);
+}
+
+// --- bases ---------------------------------------------------------------------------------------------
+
+static bool same_field(struct ap_field x, struct ap_field y) { return x.col == y.col && x.width == y.width; }
+
+static bool may_write(const struct builder *b, const struct ap_entry *e, unsigned slot) {
+  return e->micro == NULL ? e->kind == AP_ENTRY_LOAD : e->kind == AP_ENTRY_ROWS || facts_of(b, e->micro)->first_write[slot] != UINT32_MAX;
+}
+
+static bool contains(struct ap_field outer, struct ap_field inner) {
+  return inner.col >= outer.col && inner.col + inner.width <= outer.col + outer.width;
+}
+
+// Whether this use of columns forbids that the field has a base of its own.
+static bool forbids(const struct builder *b, const struct ap_entry *e, unsigned slot, struct ap_field field) {
+  if (!fields_meet(e->instr->f[slot], field)) {
+    return false;
+  }
+  if (e->kind == AP_ENTRY_LOAD) {
+    return !same_field(e->instr->f[0], field);
+  }
+  return may_write(b, e, slot) || !contains(field, e->instr->f[slot]);
+}
+
+#define MAX_TRIED 64  // fields of loads that are looked at
+
+// Fields that only loads write get a base.
+static void find_bases(struct builder *b) {
+  struct ap_block_plan *plan = b->plan;
+  struct ap_field tried[MAX_TRIED];
+  unsigned ntried = 0;
+  plan->nbases = 1;
+  for (size_t i = 0; i < plan->nused && plan->nbases < AP_BLOCK_BASES && ntried < MAX_TRIED && !plan->tilewise; i++) {
+    struct ap_field field = plan->used[i]->instr->f[0];
+    bool good = plan->used[i]->kind == AP_ENTRY_LOAD;
+    for (unsigned k = 0; k < ntried && good; k++) {
+      good = !same_field(tried[k], field);
+    }
+    if (!good) {
+      continue;
+    }
+    tried[ntried++] = field;
+    for (size_t u = 0; u < plan->nused && good; u++) {
+      for (unsigned slot = 0; slot < 3 && good; slot++) {
+        good = !forbids(b, plan->used[u], slot, field);
+      }
+    }
+    if (good) {
+      plan->base_field[plan->nbases++] = field;
+    }
+  }
+  for (size_t i = 0; i < plan->nused; i++) {
+    struct ap_entry *e = plan->used[i];
+    for (unsigned slot = 0; slot < 3; slot++) {
+      for (unsigned k = 1; k < plan->nbases; k++) {
+        if (fields_meet(e->instr->f[slot], plan->base_field[k])) {
+          e->base[slot] = (uint8_t)k;
+          e->at[slot] = (uint32_t)(e->instr->f[slot].col - plan->base_field[k].col) * AP_COLUMN_WORDS;
+        }
+      }
+    }
+  }
+}
+
+// Columns that something reads or writes, but for loads: an engine begins a region with zeros in them.
+static void find_zero_columns(struct builder *b) {
+  struct ap_block_plan *plan = b->plan;
+  bool touched[AP_MAX_COLUMNS + 1] = {true, true, true, true};
+  for (size_t i = 0; i < plan->nused; i++) {
+    const struct ap_entry *e = plan->used[i];
+    for (unsigned slot = 0; slot < 3 && e->kind != AP_ENTRY_LOAD; slot++) {
+      struct ap_field f = e->instr->f[slot];
+      for (unsigned c = 0; c < f.width && e->base[slot] == 0; c++) {
+        touched[f.col + c] = true;
+      }
+    }
+  }
+  for (unsigned c = 0; c < AP_MAX_COLUMNS; c++) {
+    if (touched[c] && (c == 0 || !touched[c - 1])) {
+      BF_PUSH(plan->zero, plan->nzero, plan->zero_capacity) = (struct ap_columns){(uint16_t)c, 0};
+    }
+    if (touched[c]) {
+      plan->zero[plan->nzero - 1].count++;
+    }
+  }
+}
+
+#define GROUP_BYTES ((size_t)512 << 10)  // what a piece should find in the second-level cache
+#define MANY_PIECES 64
+
+// Blocks that advance together: as many as the caches hold and leave work for all threads.
+static void choose_group(struct ap_block_plan *plan) {
+  uint64_t pieces = 0;
+  for (uint32_t r = 0; r < plan->stage->count; r++) {
+    pieces += grid_blocks(plan->regions[r].grid);
+  }
+  plan->group = 1;
+  while (!plan->tilewise && 2 * plan->group <= AP_BLOCK_GROUP && pieces / (2 * plan->group) >= MANY_PIECES &&
+         2 * plan->group * plan->area_columns * AP_COLUMN_WORDS * sizeof(uint64_t) <= GROUP_BYTES) {
+    plan->group *= 2;
+  }
+}
+
+static void find_bundles(struct ap_block_plan *plan) {
+  choose_group(plan);
+  for (uint32_t r = 0; r < plan->stage->count; r++) {
+    const struct ap_block_region *region = &plan->regions[r];
+    uint64_t blocks = plan->tilewise ? region->region->tiles : grid_blocks(region->grid);
+    if (r == 0 || region->grid != plan->regions[r - 1].grid || plan->ordered) {
+      BF_PUSH(plan->bundles, plan->nbundles, plan->bundles_capacity) = (struct ap_bundle){r, 0, plan->pieces, blocks};
+    }
+    plan->bundles[plan->nbundles - 1].count++;
+    plan->pieces += (blocks + plan->group - 1) / plan->group;
+  }
+}
+
+struct ap_block_plan *ap_block_plan_new(const struct ap_run *run, const struct ap_stage *stage, const struct ap_micro_facts *facts) {
+  struct ap_block_plan *plan = bf_alloc(1, sizeof *plan);
+  struct builder b = {.plan = plan, .run = run, .program = run->program, .facts = facts};
+  b.tables = bf_alloc((size_t)run->program->ntables + 1, sizeof *b.tables);
+  b.table_ops = bf_alloc((size_t)run->program->ntables + 1, sizeof *b.table_ops);
+  b.desc_move = bf_alloc((size_t)run->program->ndescs + 1, sizeof *b.desc_move);
+  plan->stage = stage;
+  plan->regions = bf_arena_alloc(&plan->arena, stage->count, sizeof *plan->regions);
+  build_regions(&b);
+  plan->ordered = ap_block_order_matters(run, plan);
+  plan->tilewise = plan->between_rows || plan->ordered;
+  ap_block_find_planes(run, plan);
+  find_sources(&b);
+  find_bases(&b);
+  find_zero_columns(&b);
+  find_bundles(plan);
+  plan->bytes += plan->nused * sizeof *plan->used + plan->nmoves * sizeof *plan->moves;
+  free(b.tables);
+  free(b.table_ops);
+  free(b.desc_move);
+  return plan;
+}
+
+void ap_block_plan_free(struct ap_block_plan *plan) {
+  if (plan == NULL) {
+    return;
+  }
+  bf_arena_free(&plan->arena);
+  free(plan->used);
+  free(plan->moves);
+  free(plan->tensors);
+  free(plan->times);
+  free(plan->flat);
+  free(plan->zero);
+  free(plan->bundles);
+  free(plan);
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bit transposition in groups of 64 rows, in variants for the instruction sets of the host.
+#include "runtime/slices.h"
+
+#include <string.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+// Transposes an 8 × 8 bit matrix, a row a byte, by swapping ever larger blocks across the diagonal.
+static uint64_t transpose8(uint64_t x) {
+  uint64_t t = (x ^ x >> 7) & UINT64_C(0x00AA00AA00AA00AA);
+  x ^= t ^ t << 7;
+  t = (x ^ x >> 14) & UINT64_C(0x0000CCCC0000CCCC);
+  x ^= t ^ t << 14;
+  t = (x ^ x >> 28) & UINT64_C(0x00000000F0F0F0F0);
+  return x ^ t ^ t << 28;
+}
+
+static void slice_portable(const uint8_t *bytes, uint64_t *columns, size_t pitch, unsigned bits) {
+  uint64_t out[8] = {0};
+  for (unsigned group = 0; group < 8; group++) {
+    uint64_t x = 0;
+    for (unsigned i = 0; i < 8; i++) {
+      x |= (uint64_t)bytes[8 * group + i] << 8 * i;
+    }
+    x = transpose8(x);
+    for (unsigned b = 0; b < 8; b++) {
+      out[b] |= (x >> 8 * b & 0xff) << 8 * group;
+    }
+  }
+  for (unsigned b = 0; b < bits; b++) {
+    columns[b * pitch] = out[b];
+  }
+}
+
+static void unslice_portable(const uint64_t *columns, size_t pitch, unsigned bits, uint8_t *bytes) {
+  for (unsigned group = 0; group < 8; group++) {
+    uint64_t x = 0;
+    for (unsigned b = 0; b < bits; b++) {
+      x |= (columns[b * pitch] >> 8 * group & 0xff) << 8 * b;
+    }
+    x = transpose8(x);
+    for (unsigned i = 0; i < 8; i++) {
+      bytes[8 * group + i] = (uint8_t)(x >> 8 * i);
+    }
+  }
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) static void slice_avx2(const uint8_t *bytes, uint64_t *columns, size_t pitch, unsigned bits) {
+  __m256i low = _mm256_loadu_si256((const __m256i *)bytes), high = _mm256_loadu_si256((const __m256i *)(bytes + 32));
+  for (unsigned b = 0; b < bits; b++) {
+    __m128i shift = _mm_cvtsi32_si128((int)(7 - b));
+    uint32_t l = (uint32_t)_mm256_movemask_epi8(_mm256_sll_epi16(low, shift));
+    uint32_t h = (uint32_t)_mm256_movemask_epi8(_mm256_sll_epi16(high, shift));
+    columns[b * pitch] = l | (uint64_t)h << 32;
+  }
+}
+
+__attribute__((target("avx512f,avx512bw"))) static void slice_avx512(const uint8_t *bytes, uint64_t *columns, size_t pitch,
+                                                                     unsigned bits) {
+  __m512i v = _mm512_loadu_si512(bytes);
+  for (unsigned b = 0; b < bits; b++) {
+    columns[b * pitch] = _mm512_test_epi8_mask(v, _mm512_set1_epi8((char)(1u << b)));
+  }
+}
+
+__attribute__((target("avx512f,avx512bw"))) static void unslice_avx512(const uint64_t *columns, size_t pitch, unsigned bits,
+                                                                       uint8_t *bytes) {
+  __m512i v = _mm512_setzero_si512();
+  for (unsigned b = 0; b < bits; b++) {
+    v = _mm512_mask_add_epi8(v, columns[b * pitch], v, _mm512_set1_epi8((char)(1u << b)));
+  }
+  _mm512_storeu_si512(bytes, v);
+}
+#endif
+
+static const struct ap_slicer variants[] = {
+    {"portable", slice_portable, unslice_portable},
+#if defined(__x86_64__)
+    {"avx2", slice_avx2, unslice_portable},
+    {"avx512", slice_avx512, unslice_avx512},
+#endif
+};
+
+const struct ap_slicer *ap_slicer_variant(unsigned i) {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if ((i == 1 && !__builtin_cpu_supports("avx2")) ||
+      (i == 2 && !(__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")))) {
+    return NULL;
+  }
+#endif
+  return i < sizeof variants / sizeof variants[0] ? &variants[i] : NULL;
+}
+
+static const struct ap_slicer *best_slicer(void) {
+  for (unsigned i = sizeof variants / sizeof variants[0]; i-- > 1;) {
+    if (ap_slicer_variant(i) != NULL) {
+      return &variants[i];
+    }
+  }
+  return &variants[0];
+}
+
+// Byte `plane` (from the least significant) of an element in host memory.
+static unsigned plane_offset(unsigned plane, unsigned size) {
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+  return size - 1 - plane;
+#else
+  (void)size;
+  return plane;
+#endif
+}
+
+#define EACH_ROW(size, code)              \
+  for (unsigned i = 0; i < 64; i++) {     \
+    code((size_t)i * (size));             \
+  }
+// One byte of 64 elements; the sizes are constants, so that compilers turn each loop into vector code.
+static void pick_bytes(const uint8_t *from, unsigned size, uint8_t *to) {
+#define PICK(at) to[i] = from[at]
+  switch (size) {
+    case 2: EACH_ROW(2, PICK) break;
+    case 4: EACH_ROW(4, PICK) break;
+    default: EACH_ROW(8, PICK) break;
+  }
+#undef PICK
+}
+static void place_bytes(const uint8_t *from, unsigned size, uint8_t *to) {
+#define PLACE(at) to[at] = from[i]
+  switch (size) {
+    case 2: EACH_ROW(2, PLACE) break;
+    case 4: EACH_ROW(4, PLACE) break;
+    default: EACH_ROW(8, PLACE) break;
+  }
+#undef PLACE
+}
+
+void ap_slice(const void *elements, unsigned size, size_t rows, uint64_t *columns, size_t pitch, unsigned width) {
+  const struct ap_slicer *slicer = best_slicer();
+  uint64_t rest = rows % 64 != 0 ? ((uint64_t)1 << rows % 64) - 1 : ~(uint64_t)0;
+  uint8_t bytes[64];
+  for (size_t w = 0; w < (rows + 63) / 64; w++) {
+    for (unsigned bit = 0; bit < width; bit += 8) {
+      const uint8_t *from = (const uint8_t *)elements + w * 64 * size;
+      if (size > 1) {
+        pick_bytes(from + plane_offset(bit / 8, size), size, bytes);
+        from = bytes;
+      }
+      slicer->slice(from, columns + bit * pitch + w, pitch, width - bit < 8 ? width - bit : 8);
+    }
+    for (unsigned bit = 0; (w + 1) * 64 > rows && bit < width; bit++) {
+      columns[bit * pitch + w] &= rest;
+    }
+  }
+}
+
+void ap_unslice(const uint64_t *columns, size_t pitch, unsigned width, void *elements, unsigned size, size_t rows) {
+  const struct ap_slicer *slicer = best_slicer();
+  uint8_t bytes[64];
+  for (size_t w = 0; w < (rows + 63) / 64; w++) {
+    uint8_t *to = (uint8_t *)elements + w * 64 * size;
+    if (size > 1) {
+      memset(to, 0, (size_t)64 * size);
+    }
+    for (unsigned bit = 0; bit < width; bit += 8) {
+      unsigned bits = width - bit < 8 ? width - bit : 8;
+      if (size == 1) {
+        slicer->unslice(columns + bit * pitch + w, pitch, bits, to);
+      } else {
+        slicer->unslice(columns + bit * pitch + w, pitch, bits, bytes);
+        place_bytes(bytes, size, to + plane_offset(bit / 8, size));
+      }
+    }
+  }
+}

@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: Apache-2.0
+// Random legal programs at the level of instructions: every instruction of the table that the array allows, loops, streams,
+// regions of several tiles, loads and stores of all shapes, microcode as generated or with a value altered.
+#ifndef RANDOM_PROGRAM_H
+#define RANDOM_PROGRAM_H
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "isa/program.h"
+#include "tests/support/random_graph.h"
+
+enum { RP_GRIDS = 3, RP_SOURCES = 4, RP_LOADS = 4, RP_STORES = 3, RP_TABLES = 2, RP_TABLE_ITEMS = 24, RP_STREAMS = 5, RP_STEPS = 40,
+       RP_CODE = 400, RP_MICROS = 600, RP_LAYERS = 4, RP_TENSORS = RP_SOURCES + RP_GRIDS * RP_STORES };
+
+struct random_program {
+  struct rng *rng;
+  struct ap_program *p;
+  bool rows;          // steps between rows are wanted
+  bool alter;         // some microcode is altered
+  uint32_t table_grid[RP_TABLES];
+};
+
+static inline uint32_t rp_pick(struct random_program *g, uint32_t low, uint32_t high) {
+  return (uint32_t)rng_range(g->rng, low, high);
+}
+static inline bool rp_chance(struct random_program *g, uint32_t percent) { return rng_next(g->rng) % 100 < percent; }
+static inline uint64_t rp_number(struct random_program *g, unsigned bits) {
+  uint64_t x = (uint64_t)rng_next(g->rng) << 32 | rng_next(g->rng);
+  return bits >= 64 ? x : x & (((uint64_t)1 << bits) - 1);
+}
+
+static inline void rp_tensor(struct random_program *g, uint32_t at, enum ap_storage storage, unsigned bits, const uint32_t shape[4]) {
+  struct ap_tensor *t = &g->p->tensors[at];
+  *t = (struct ap_tensor){.storage = storage, .bits = (uint8_t)bits, .rank = 4, .scale = 1, .alias = UINT32_MAX};
+  t->name = bf_arena_format(&g->p->arena, "t%u", at);
+  t->type = bf_arena_format(&g->p->arena, "u%u", bits);
+  memcpy(t->shape, shape, sizeof t->shape);
+}
+
+static inline void rp_memory(struct random_program *g) {
+  struct ap_program *p = g->p;
+  p->tensors = bf_arena_alloc(&p->arena, RP_TENSORS, sizeof *p->tensors);
+  p->ntensors = RP_TENSORS;
+  p->consts = bf_arena_alloc(&p->arena, 4000, sizeof *p->consts);
+  p->inputs = bf_arena_alloc(&p->arena, RP_SOURCES, sizeof *p->inputs);
+  p->outputs = bf_arena_alloc(&p->arena, 1, sizeof *p->outputs);
+  for (uint32_t i = 0; i < RP_SOURCES; i++) {
+    const uint32_t shape[4] = {rp_pick(g, 1, 2), rp_pick(g, 1, 9), rp_pick(g, 1, 20), rp_pick(g, 1, 9)};
+    bool constant = i > 0 && rp_chance(g, 25);
+    unsigned bits = rp_chance(g, 70) ? rp_pick(g, 1, 9) : rp_pick(g, 10, constant ? 40 : 16);
+    rp_tensor(g, i, constant ? AP_STORAGE_CONST : AP_STORAGE_ACTIVATION, bits, shape);
+    if (!constant) {
+      p->inputs[p->ninputs++] = i;
+      continue;
+    }
+    p->tensors[i].data = p->nconsts;
+    for (uint64_t n = ap_tensor_elements(&p->tensors[i]); n > 0; n--) {
+      p->consts[p->nconsts++] = rp_number(g, bits);
+    }
+  }
+}
+
+// A tensor that takes a field of each row of a grid at a number of taps; with `overlap`, taps meet.
+static inline void rp_store(struct random_program *g, uint32_t grid, uint32_t tensor, uint32_t desc) {
+  struct ap_program *p = g->p;
+  const uint32_t *count = p->grids[grid].count;
+  uint32_t taps = rp_pick(g, 1, 4), step = rp_chance(g, 85) ? count[3] : rp_pick(g, 0, 2);
+  const uint32_t shape[4] = {count[0], count[1], count[2], count[3] + step * (taps - 1)};
+  unsigned bits = rp_chance(g, 70) ? rp_pick(g, 1, 12) : rp_pick(g, 13, 40);
+  rp_tensor(g, tensor, AP_STORAGE_TEMP, bits, shape);
+  struct ap_desc *d = &p->descs[desc];
+  *d = (struct ap_desc){.grid = grid, .tensor = tensor, .bits = (uint8_t)bits, .row_dim = {0, 1, 2, 3}, .row_stride = {1, 1, 1, 1},
+                        .tap_count = {1, 1, 1, taps}, .tap_step = {0, 0, 0, (int32_t)step}};
+  if (rp_chance(g, 20)) {  // backwards
+    d->row_stride[2] = -1;
+    d->origin[2] = (int32_t)count[2] - 1;
+  }
+}
+
+static inline void rp_load(struct random_program *g, uint32_t grid, uint32_t desc) {
+  struct ap_program *p = g->p;
+  uint32_t tensor = rp_chance(g, 85) ? rp_pick(g, 0, RP_SOURCES - 1) : rp_pick(g, 0, RP_TENSORS - 1);
+  struct ap_desc *d = &p->descs[desc];
+  *d = (struct ap_desc){.grid = grid, .tensor = tensor, .bits = p->tensors[tensor].bits};
+  for (unsigned k = 0; k < 4; k++) {
+    d->row_dim[k] = rp_chance(g, 80) ? (uint8_t)k : rp_chance(g, 50) ? 255 : (uint8_t)rp_pick(g, 0, 3);
+    d->row_stride[k] = (int32_t)rp_pick(g, 0, 4) - 1;
+    d->origin[k] = (int32_t)rp_pick(g, 0, 4) - 2;
+    d->tap_count[k] = rp_pick(g, 1, 3);
+    d->tap_step[k] = (int32_t)rp_pick(g, 0, 3) - 1;
+  }
+  d->pad_value = rp_number(g, d->bits);
+}
+
+static inline void rp_grids(struct random_program *g) {
+  struct ap_program *p = g->p;
+  p->grids = bf_arena_alloc(&p->arena, p->ngrids = RP_GRIDS, sizeof *p->grids);
+  p->descs = bf_arena_alloc(&p->arena, p->ndescs = RP_GRIDS * (RP_LOADS + RP_STORES), sizeof *p->descs);
+  for (uint32_t i = 0; i < RP_GRIDS; i++) {
+    struct ap_grid *grid = &p->grids[i];
+    *grid = (struct ap_grid){{rp_pick(g, 1, 2), rp_pick(g, 1, 9), rp_pick(g, 1, 30), rp_pick(g, 1, 12)}, 0};
+    uint64_t rows = ap_grid_rows(grid);
+    grid->tile_rows = rp_chance(g, 50) ? p->machine.rows : rp_pick(g, 1, p->machine.rows);
+    for (int attempt = 0; attempt < 6 && rows / grid->tile_rows > 12; attempt++) {
+      grid->tile_rows = rp_pick(g, grid->tile_rows, p->machine.rows);
+    }
+    for (uint32_t s = 0; s < RP_STORES; s++) {
+      rp_store(g, i, RP_SOURCES + i * RP_STORES + s, RP_GRIDS * RP_LOADS + i * RP_STORES + s);
+    }
+  }
+  for (uint32_t i = 0; i < RP_GRIDS * RP_LOADS; i++) {
+    rp_load(g, i / RP_LOADS, i);
+  }
+}
+
+// --- instructions --------------------------------------------------------------------------------------
+
+static inline bool rp_micro(struct random_program *g, const struct ap_instr *instr) {
+  struct ap_program *p = g->p;
+  const struct ap_op_info *info = ap_op_info(instr->op);
+  uint8_t width[3] = {0, 0, 0};
+  for (unsigned i = 0; i < info->micro_widths; i++) {
+    width[i] = instr->f[i].width;
+  }
+  for (uint32_t i = 0; i < p->nmicros; i++) {
+    if (p->micros[i].op == instr->op && memcmp(p->micros[i].width, width, 3) == 0) {
+      return true;
+    }
+  }
+  struct ap_micro made;
+  if (p->nmicros == RP_MICROS || !ap_micro_generate(instr->op, width, p->machine.features, &made)) {
+    return false;
+  }
+  struct ap_micro *to = &p->micros[p->nmicros++];
+  *to = made;
+  to->steps = bf_arena_alloc(&p->arena, made.nsteps + 1, sizeof *to->steps);
+  to->lits = bf_arena_alloc(&p->arena, made.nlits + 1, sizeof *to->lits);
+  memcpy(to->steps, made.steps, made.nsteps * sizeof *to->steps);
+  if (made.nlits > 0) {  // a shift of the tags has none
+    memcpy(to->lits, made.lits, made.nlits * sizeof *to->lits);
+  }
+  ap_micro_free(&made);
+  if (g->alter && to->nlits > 0 && rp_chance(g, 30)) {
+    struct ap_lit *lit = &to->lits[rp_pick(g, 0, to->nlits - 1)], old = *lit;
+    if (lit->value <= AP_LIT_1 && lit->slot != AP_SLOT_SUM) {
+      lit->value ^= 1;
+    }
+    if (ap_micro_check(to) != NULL) {
+      *lit = old;
+    }
+  }
+  return true;
+}
+
+static inline struct ap_field rp_field(struct random_program *g, unsigned most) {
+  unsigned width = rp_pick(g, 1, rp_chance(g, 80) && most > 12 ? 12 : most);
+  return (struct ap_field){(uint16_t)rp_pick(g, AP_FLAG_COLUMNS, g->p->machine.columns - width), (uint8_t)width};
+}
+
+// Widths that the rule of an instruction is likely to accept.
+static inline void rp_widths(struct random_program *g, const struct ap_op_info *info, struct ap_field *f) {
+  if (info->rule == AP_RULE_EQ || info->rule == AP_RULE_EQ3 || info->rule == AP_RULE_D1E) {
+    f[1].width = info->rule == AP_RULE_D1E ? f[1].width : f[0].width;
+    f[2].width = f[1].width;
+  }
+  if (info->rule == AP_RULE_D1E || info->rule == AP_RULE_D1) f[0].width = 1;
+  if (info->rule == AP_RULE_A1) f[1].width = 1;
+  if (info->rule == AP_RULE_IF) f[1].width = f[0].width, f[2].width = 1;
+  if (info->rule == AP_RULE_SUM) {
+    f[1].width = (uint8_t)rp_pick(g, 1, 5), f[2].width = (uint8_t)rp_pick(g, 1, 5);
+    f[0].width = (uint8_t)(f[1].width + f[2].width);
+  }
+}
+
+static inline bool rp_compute(struct random_program *g, enum ap_op op, struct ap_instr *out) {
+  const struct ap_op_info *info = ap_op_info(op);
+  if (info == NULL || info->op_class != AP_CLASS_COMPUTE || (info->needs & ~g->p->machine.features) != 0) {
+    return false;
+  }
+  for (int attempt = 0; attempt < 30; attempt++) {
+    struct ap_instr instr = {.op = op};
+    unsigned fields = info->format == AP_FORMAT_KEY ? rp_pick(g, 1, 3) : ap_format_info(info->format)->fields;
+    for (unsigned i = 0; i < fields; i++) {
+      instr.f[i] = rp_field(g, info->format == AP_FORMAT_KEY ? 6 : 30);
+    }
+    if (info->format != AP_FORMAT_KEY) {
+      rp_widths(g, info, instr.f);
+      for (unsigned i = fields; i < 3; i++) {
+        instr.f[i] = (struct ap_field){0, 0};
+      }
+    }
+    const uint8_t width[3] = {instr.f[0].width, instr.f[1].width, instr.f[2].width};
+    instr.imm = info->imm == AP_IMM_NONE ? 0 : rp_number(g, ap_imm_width(info, width));
+    if (info->imm == AP_IMM_ROWS) {
+      instr.imm = rp_chance(g, 80) ? rp_pick(g, 1, 70) : rp_pick(g, 1, 2000);
+    }
+    if (ap_instr_check(&instr, g->p->machine.columns) == NULL && rp_micro(g, &instr)) {
+      *out = instr;
+      return true;
+    }
+  }
+  return false;
+}
+
+// Loads favour two fields, so that code looks like that of a compiler now and then.
+static inline struct ap_instr rp_move(struct random_program *g, uint32_t grid) {
+  bool store = rp_chance(g, 15);
+  uint32_t index = store ? RP_GRIDS * RP_LOADS + grid * RP_STORES + rp_pick(g, 0, RP_STORES - 1) : grid * RP_LOADS + rp_pick(g, 0, RP_LOADS - 1);
+  const struct ap_desc *d = &g->p->descs[index];
+  uint32_t taps = d->tap_count[0] * d->tap_count[1] * d->tap_count[2] * d->tap_count[3], last = g->p->machine.columns - d->bits;
+  uint32_t col = rp_chance(g, 60) ? (rp_chance(g, 50) ? AP_FLAG_COLUMNS : last) : rp_pick(g, AP_FLAG_COLUMNS, last);
+  enum ap_op op = store ? AP_OP_STORE : rp_chance(g, 60) ? AP_OP_LOADP : AP_OP_LOAD;
+  return (struct ap_instr){.op = op, .f = {{(uint16_t)col, d->bits}}, .index = index, .tap = (uint16_t)rp_pick(g, 0, taps - 1)};
+}
+
+static inline bool rp_between_rows(enum ap_op op) { return op >= AP_OP_MOVEUP && op <= AP_OP_SUMROWS; }
+static inline bool rp_raw(enum ap_op op) { return op >= AP_OP_COMPARE && op <= AP_OP_TALLY; }
+
+// A move or an instruction that does not use tags.
+static inline struct ap_instr rp_plain(struct random_program *g, uint32_t grid) {
+  struct ap_instr instr;
+  for (;;) {
+    if (rp_chance(g, 30)) {
+      return rp_move(g, grid);
+    }
+    enum ap_op op = (enum ap_op)rp_pick(g, AP_OP_SETK, AP_OP_SUMROWS);
+    if (!rp_raw(op) && (g->rows || !rp_between_rows(op)) && rp_compute(g, op, &instr)) {
+      return instr;
+    }
+  }
+}
+
+static inline void rp_put(struct random_program *g, struct ap_instr instr) {
+  if (g->p->ncode < RP_CODE) {
+    g->p->code[g->p->ncode++] = instr;
+  }
+}
+
+static inline void rp_tags(struct random_program *g, uint32_t grid) {
+  static const enum ap_op ops[] = {AP_OP_COMPOR, AP_OP_WRITE, AP_OP_WRITE, AP_OP_TAGUP, AP_OP_TAGDOWN};
+  struct ap_instr instr;
+  if (!rp_compute(g, AP_OP_COMPARE, &instr)) {
+    return;
+  }
+  rp_put(g, instr);
+  for (uint32_t n = rp_pick(g, 1, 5); n > 0; n--) {
+    enum ap_op op = ops[rp_pick(g, 0, g->rows ? 4 : 2)];
+    if (rp_chance(g, 20)) {
+      rp_put(g, rp_move(g, grid));
+    } else if (rp_compute(g, op, &instr)) {
+      rp_put(g, instr);
+    }
+  }
+  if (g->rows && rp_chance(g, 30) && rp_compute(g, AP_OP_TALLY, &instr)) {
+    rp_put(g, instr);
+  }
+}
+
+static inline void rp_tables(struct random_program *g) {
+  struct ap_program *p = g->p;
+  p->tables = bf_arena_alloc(&p->arena, p->ntables = RP_TABLES, sizeof *p->tables);
+  p->streams = bf_arena_alloc(&p->arena, p->nstreams = RP_STREAMS, sizeof *p->streams);
+  for (uint32_t t = 0; t < RP_TABLES; t++) {
+    p->tables[t].items = bf_arena_alloc(&p->arena, p->tables[t].count = RP_TABLE_ITEMS, sizeof *p->tables[t].items);
+    g->table_grid[t] = rp_pick(g, 0, RP_GRIDS - 1);
+    for (uint32_t i = 0; i < RP_TABLE_ITEMS; i++) {
+      p->tables[t].items[i] = rp_plain(g, g->table_grid[t]);
+    }
+  }
+  for (uint32_t s = 0; s < RP_STREAMS; s++) {
+    struct ap_stream *stream = &p->streams[s];
+    stream->table = s % RP_TABLES;
+    stream->count = rp_pick(g, 0, RP_STEPS);
+    stream->steps = bf_arena_alloc(&p->arena, RP_STEPS, sizeof *stream->steps);
+    for (uint32_t i = 0; i < stream->count; i++) {
+      stream->steps[i] = (uint16_t)rp_pick(g, 0, RP_TABLE_ITEMS - 1);
+    }
+  }
+}
+
+static inline void rp_region(struct random_program *g, uint32_t grid) {
+  unsigned open = 0;
+  rp_put(g, (struct ap_instr){.op = AP_OP_GRID, .index = grid});
+  for (uint32_t n = rp_pick(g, 0, 12); n > 0; n--) {
+    uint32_t what = rp_pick(g, 0, 9), stream = rp_pick(g, 0, RP_STREAMS - 1);
+    if (what == 0 && open < AP_MAX_LOOP_NEST) {
+      rp_put(g, (struct ap_instr){.op = AP_OP_LOOP, .index = rp_pick(g, 1, 3)});
+      open++;
+    } else if (what == 1 && open > 0) {
+      rp_put(g, (struct ap_instr){.op = AP_OP_ENDLOOP});
+      open--;
+    } else if (what <= 3 && g->table_grid[stream % RP_TABLES] == grid) {
+      rp_put(g, (struct ap_instr){.op = AP_OP_STEPS, .index = stream});
+    } else if (what == 4) {
+      rp_tags(g, grid);
+    } else {
+      rp_put(g, rp_plain(g, grid));
+    }
+  }
+  for (; open > 0; open--) {
+    rp_put(g, (struct ap_instr){.op = AP_OP_ENDLOOP});
+  }
+  uint32_t store = RP_GRIDS * RP_LOADS + grid * RP_STORES + rp_pick(g, 0, RP_STORES - 1), bits = g->p->descs[store].bits;
+  rp_put(g, (struct ap_instr){.op = AP_OP_STORE, .index = store, .tap = (uint16_t)rp_pick(g, 0, g->p->descs[store].tap_count[3] - 1),
+                              .f = {{(uint16_t)rp_pick(g, AP_FLAG_COLUMNS, g->p->machine.columns - bits), (uint8_t)bits}}});
+  rp_put(g, (struct ap_instr){.op = AP_OP_ENDGRID});
+}
+
+static inline void rp_code(struct random_program *g) {
+  struct ap_program *p = g->p;
+  p->code = bf_arena_alloc(&p->arena, RP_CODE + 1, sizeof *p->code);
+  p->layers = bf_arena_alloc(&p->arena, RP_LAYERS, sizeof *p->layers);
+  for (p->nlayers = 0; p->nlayers < RP_LAYERS && p->ncode < RP_CODE / 2; p->nlayers++) {
+    struct ap_layer *layer = &p->layers[p->nlayers];
+    *layer = (struct ap_layer){.name = bf_arena_format(&p->arena, "l%u", p->nlayers), .op = bf_arena_strdup(&p->arena, "code"),
+                               .mapping = bf_arena_strdup(&p->arena, "hand"), .first = p->ncode, .output = RP_SOURCES};
+    uint32_t grid = rp_pick(g, 0, RP_GRIDS - 1);
+    for (uint32_t r = rp_pick(g, 1, 4); r > 0 && p->ncode < RP_CODE / 2; r--) {
+      grid = rp_chance(g, 70) ? grid : rp_pick(g, 0, RP_GRIDS - 1);
+      rp_region(g, grid);
+      if (rp_chance(g, 15)) {
+        rp_put(g, (struct ap_instr){.op = AP_OP_BARRIER});
+      }
+    }
+    layer->end = p->ncode;
+    if (rp_chance(g, 60)) {
+      rp_put(g, (struct ap_instr){.op = AP_OP_BARRIER});
+    }
+  }
+  p->code[p->ncode++] = (struct ap_instr){.op = AP_OP_HALT};
+}
+
+static inline int rp_micro_order(const void *x, const void *y) {
+  const struct ap_micro *a = x, *b = y;
+  return a->op != b->op ? (a->op < b->op ? -1 : 1) : memcmp(a->width, b->width, 3);
+}
+
+// Owned by the caller.
+static inline struct ap_program *random_program(struct rng *rng) {
+  static const char *const machines[] = {"edge", "rtm-256", "bf-imna-lr"};
+  struct bf_diags diags = {0};
+  struct random_program g = {.rng = rng, .p = ap_program_new()};
+  struct ap_program *p = g.p;
+  if (!ap_machine_load(machines[rp_pick(&g, 0, 2)], &p->machine, NULL, &diags)) {
+    abort();
+  }
+  bf_diags_free(&diags);
+  g.rows = rp_chance(&g, 35);
+  g.alter = rp_chance(&g, 30);
+  p->machine.features = rng_next(rng) & (AP_FEATURE_ACCUMULATE | AP_FEATURE_ROW_GATING | AP_FEATURE_TAG_SHIFT | AP_FEATURE_TWO_D | AP_FEATURE_POPCOUNT);
+  p->machine.features |= AP_FEATURE_WIDE_WRITE;
+  p->machine.rows = rp_chance(&g, 50) ? rp_pick(&g, 513, 1700) : rp_pick(&g, 1, 700);
+  p->machine.columns = rp_pick(&g, 60, 128);
+  p->network = bf_arena_strdup(&p->arena, "random");
+  p->tech = bf_arena_strdup(&p->arena, "sram16");
+  p->vdd = 0.8;
+  p->batch = 1;
+  p->micros = bf_arena_alloc(&p->arena, RP_MICROS, sizeof *p->micros);
+  rp_memory(&g);
+  rp_grids(&g);
+  rp_tables(&g);
+  rp_code(&g);
+  p->outputs[p->noutputs++] = RP_SOURCES;
+  qsort(p->micros, p->nmicros, sizeof *p->micros, rp_micro_order);
+  return p;
+}
+
+#endif
