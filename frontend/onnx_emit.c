@@ -214,6 +214,7 @@ struct bf_onx_source *bf_onx_source_new(struct bf_onx_lower *l, enum bf_onx_sour
                                         uint64_t channels) {
   // Ranges are kept for each channel: a small file must not claim many. What goes on with one channel is thrown away.
   if (channels > l->channels_left) {
+    l->exhausted = true;
     bf_onx_fail(l, NULL, "tensors whose channels, or last dimensions, are too large");
     channels = 1;
   } else {

@@ -19,6 +19,20 @@ static const struct node_row {
 #include "frontend/onnx_nodes.def"
 };
 
+static bool not_supported(struct bf_onx_lower *l) {
+  static const struct {
+    const char *op, *hint;
+  } nearest[] = {
+#define BF_ONX_NODE(op, function)
+#define BF_ONX_NEAREST(op, hint) {#op, hint},
+#include "frontend/onnx_nodes.def"
+  };
+  const char *hint = "docs/onnx.md lists the operators that are";
+  for (size_t i = 0; i < BF_COUNT(nearest); i++)
+    if (strcmp(nearest[i].op, l->node->op_type) == 0) hint = nearest[i].hint;
+  return bf_onx_fail(l, hint, "this operator is not supported");
+}
+
 bool bf_onx_lower_node(struct bf_onx_lower *l) {
   const BfOnnx__Node *n = l->node;
   bool done;
@@ -29,16 +43,17 @@ bool bf_onx_lower_node(struct bf_onx_lower *l) {
   if (!bf_onx_fold(l, &done)) return false;
   if (done) return true;
   size_t i = 0;
+  bool failed = false;
   while (i < BF_COUNT(rows) && strcmp(rows[i].op, n->op_type) != 0) i++;
   for (size_t k = 0; k < n->n_input; k++) {
     const struct bf_onx_value *v = bf_onx_input(l, k);
-    if (v && !v->known) return bf_onx_fail(l, NULL, "operand %zu is not computed before it", k);
+    failed |= v && v->failed;
+    if (v && !v->known && !v->failed) return bf_onx_fail(l, NULL, "operand %zu is not computed before it", k);
     // Behind a left out operator there is nothing, unless a layer needs it, which says so itself.
     if (v && v->left_out && (i == BF_COUNT(rows) || rows[i].lower != bf_onx_op_conv)) return bf_onx_op_tail(l);
   }
-  if (i == BF_COUNT(rows))
-    return bf_onx_fail(l, "docs/onnx.md lists the operators that are", "this operator is not supported");
-  return rows[i].lower(l);
+  if (i == BF_COUNT(rows)) return not_supported(l);
+  return !failed && rows[i].lower(l);
 }
 
 // ---- the door
@@ -357,6 +372,25 @@ static bool check_results(struct bf_onx_lower *l) {
   return true;
 }
 
+// One obstacle makes others: what depends on it is not worth a word, nor what reads the same, which may be half done.
+static void give_up(struct bf_onx_lower *l) {
+  for (size_t k = 0; k < l->node->n_input + l->node->n_output; k++) {
+    bool input = k < l->node->n_input;
+    const char *name = input ? l->node->input[k] : l->node->output[k - l->node->n_input];
+    struct bf_onx_value *v = *name ? *bf_onx_map_at(l->map, name) : NULL;
+    if (!v || (input && v->constant)) continue;
+    *v = (struct bf_onx_value){.name = v->name, .uses = v->uses, .reader = v->reader, .failed = true};
+  }
+}
+
+static void lower_next(struct bf_onx_lower *l) {
+  unsigned failures = l->failures;
+  bool ok = bf_onx_lower_node(l) && check_results(l);
+  for (size_t k = 0; ok && k < l->node->n_output; k++)
+    if (*l->node->output[k]) bf_onx_share(l, bf_onx_output(l, k));
+  if (!ok || l->failures != failures) give_up(l);
+}
+
 static bool lower_graph(struct bf_onx_lower *l, struct bf_buf *outputs) {
   const BfOnnx__Graph *g = l->model->graph;
   struct bf_onx_map *inputs = bf_onx_map_new(&l->arena);
@@ -372,14 +406,11 @@ static bool lower_graph(struct bf_onx_lower *l, struct bf_buf *outputs) {
     given[count] = bf_arena_alloc(&l->arena, 1, sizeof **given);
     *given[count++] = *v;
   }
-  for (l->index = 0; l->index < g->n_node; l->index++) {
+  for (l->index = 0; l->index < g->n_node && !l->exhausted; l->index++) {
     l->node = g->node[l->index];
-    if (bf_onx_lower_node(l) && check_results(l))
-      for (size_t k = 0; k < l->node->n_output; k++)
-        if (*l->node->output[k]) bf_onx_share(l, bf_onx_output(l, k));
-    // One obstacle makes others; what depends on it is not worth a word.
-    if (l->nproblems) return false;
+    lower_next(l);
   }
+  if (l->nproblems) return false;
   l->node = NULL;
   if (!g->n_output) return bf_onx_fail(l, NULL, "the model has no output");
   for (size_t i = 0; i < g->n_output; i++)

@@ -141,6 +141,7 @@ struct bf_onx_value {
   unsigned uses;               // readers of it
   const BfOnnx__Node *reader;  // the first of them, or NULL
   bool known;
+  bool failed;                    // a problem was noted at it: nothing may read it
   struct bf_onx_const *constant;  // or NULL
   struct bf_onx_source *source;   // or NULL
   struct bf_onx_step *steps;
@@ -176,6 +177,8 @@ struct bf_onx_lower {
   bool has_quantizers;
   struct bf_onx_problem *problems;
   size_t nproblems, problems_capacity;
+  unsigned failures;  // problems noted, equal ones counted
+  bool exhausted;     // a limit was reached: what follows would only repeat it
   struct bf_onx_problem *left_out;
   size_t nleft_out, left_out_capacity;
 };
@@ -335,7 +338,7 @@ typedef bool bf_onx_op(struct bf_onx_lower *l);
 bf_onx_op bf_onx_op_conv, bf_onx_op_gemm, bf_onx_op_matmul, bf_onx_op_qlinearconv, bf_onx_op_qlinearmatmul,
     bf_onx_op_convinteger, bf_onx_op_matmulinteger;
 // onnx_ops_pool.c
-bf_onx_op bf_onx_op_pool, bf_onx_op_argmax;
+bf_onx_op bf_onx_op_pool, bf_onx_op_reduce, bf_onx_op_argmax;
 // onnx_ops_scalar.c
 bf_onx_op bf_onx_op_arith, bf_onx_op_sum, bf_onx_op_unary, bf_onx_op_clip, bf_onx_op_batchnorm, bf_onx_op_cast,
     bf_onx_op_extremum, bf_onx_op_curve;
@@ -364,6 +367,7 @@ void bf_onx_push_codes(struct bf_onx_lower *l, struct bf_onx_value *v, double sc
 struct bf_onx_window {
   int64_t kernel[2], stride[2], dilation[2], pad[4];
   uint64_t out[2];
+  bool sticks_out;  // beyond image and pads, by ceil_mode; `pad` has that too
 };
 // Reads the attributes for a value of the given image shape [n, y, x, c] and kernel (NULL: the attribute's); `before`:
 // pads of a Pad node that go with it, or NULL.

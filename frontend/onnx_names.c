@@ -167,6 +167,7 @@ static struct bf_onx_problem *same_problem(struct bf_onx_problem *list, size_t n
 bool bf_onx_fail(struct bf_onx_lower *l, const char *hint, const char *format, ...) {
   const char *op = l->node && l->node->op_type ? l->node->op_type : "";
   struct bf_onx_problem *old = same_problem(l->problems, l->nproblems, format, op);
+  l->failures++;
   if (old) {
     old->count++;
     return false;

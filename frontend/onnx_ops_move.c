@@ -238,6 +238,39 @@ static bool widen(struct bf_onx_lower *l, struct bf_onx_value **values, size_t n
   return true;
 }
 
+// A QuantizeLinear that alone reads the result may as well come before: operands of different scales then have one.
+static bool quantize_before(struct bf_onx_lower *l, struct bf_onx_value **values, size_t n) {
+  const struct bf_onx_value *y = bf_onx_output(l, 0);
+  const BfOnnx__Node *q = y->uses == 1 ? y->reader : NULL, *node = l->node;
+  double scale, zero, lo, hi;
+  if (!q || !q->op_type || strcmp(q->op_type, "QuantizeLinear") != 0) return true;
+  l->node = q;
+  const struct bf_onx_value *s = bf_onx_input(l, 1), *z = bf_onx_input(l, 2);
+  bool known = s && s->constant && z && z->constant;
+  bool ok = !known || (bf_onx_scalar(l, 1, 1, &scale) && bf_onx_scalar(l, 2, 0, &zero) &&
+                       bf_onx_bounds(l, z->constant->type, &lo, &hi) && scale > 0 && isfinite(scale));
+  l->node = node;
+  for (size_t i = 0; ok && known && i < n; i++) {
+    values[i] = bf_onx_plain(l, values[i]);
+    bf_onx_push_codes(l, values[i], scale, zero, z->constant->type, lo, hi);
+    values[i]->coded = false;  // its value, as before
+  }
+  return ok;
+}
+
+static bool same_meaning(struct bf_onx_value *const *values, size_t n) {
+  for (size_t i = 1; i < n; i++) {
+    double scale[2], offset[2];
+    const struct bf_onx_value *a = values[0], *b = values[i];
+    if (!bf_onx_affine(a->steps, a->nsteps, &scale[0], &offset[0]) ||
+        !bf_onx_affine(b->steps, b->nsteps, &scale[1], &offset[1]) || (float)scale[0] != (float)scale[1] ||
+        a->source->kind != SOURCE_TEXT || b->source->kind != SOURCE_TEXT ||
+        offset[0] - scale[0] * (double)a->source->in[0]->zero != offset[1] - scale[1] * (double)b->source->in[0]->zero)
+      return false;
+  }
+  return true;
+}
+
 bool bf_onx_op_concat(struct bf_onx_lower *l) {
   size_t n = l->node->n_input;
   struct bf_onx_value **values = bf_arena_alloc(&l->arena, n + 1, sizeof *values);
@@ -260,6 +293,7 @@ bool bf_onx_op_concat(struct bf_onx_lower *l) {
   if (axis < 0 || axis >= (int64_t)rank || rank < 2 || rank > 4)
     return bf_onx_fail(l, "2 to 4 dimensions work", "axis %lld of %u dimensions", (long long)axis, rank);
   if (axis == 0) return bf_onx_fail(l, "joining along other dimensions works", "operands joined along the batch");
+  if (!coded && !same_meaning(values, n) && !quantize_before(l, values, n)) return false;
   if (l->options->assume_a && !coded && !unify(l, values, n)) return false;
   for (size_t i = 0; i < n; i++)
     if (!bf_onx_activation(l, values[i], &scale) || !bf_onx_say_scale(l, values[i])) return false;

@@ -55,6 +55,7 @@ bool bf_onx_window(struct bf_onx_lower *l, unsigned spatial, const uint64_t *sha
   if (!read_pair(l, "kernel_shape", spatial, 1, w->kernel) || !read_pair(l, "strides", spatial, 1, w->stride) ||
       !read_pair(l, "dilations", spatial, 1, w->dilation) || !read_pads(l, spatial, w->pad))
     return false;
+  w->sticks_out = false;
   for (int d = 0; kernel && d < 2; d++) {
     if (bf_onx_attribute(l->node, "kernel_shape") && w->kernel[d] != kernel[d])
       return bf_onx_fail(l, NULL, "`kernel_shape` differs from the weights");
@@ -72,6 +73,7 @@ bool bf_onx_window(struct bf_onx_lower *l, unsigned spatial, const uint64_t *sha
         (int64_t)w->out[d] * w->stride[d] < size + pad[0]) {
       pad[1] += w->stride[d] - room % w->stride[d];  // one more window, which sticks out
       w->out[d]++;
+      w->sticks_out = true;
     }
     for (int e = 0; before && e < 2; e++) pad[e] += before[2 * d + e];
   }
@@ -112,8 +114,10 @@ static bool print_pool(struct bf_onx_lower *l, struct bf_onx_value *x, const cha
   return true;
 }
 
-// The sum over the window: a convolution of each channel with ones, or over the whole image.
-static bool sum_pool(struct bf_onx_lower *l, struct bf_onx_value *x, const struct bf_onx_window *w) {
+// The sum over the window, or its mean, in the shape `kept` unless that is NULL: a convolution of each channel with
+// ones, or over the whole image.
+static bool sum_pool(struct bf_onx_lower *l, struct bf_onx_value *x, const struct bf_onx_window *w, bool mean,
+                     const struct bf_onx_shape *kept) {
   struct bf_onx_text *in = x->source->in[0];
   const int64_t *p = w->pad;
   bool whole = w->out[0] == 1 && w->out[1] == 1 && !p[0] && !p[1] && !p[2] && !p[3] &&
@@ -143,7 +147,8 @@ static bool sum_pool(struct bf_onx_lower *l, struct bf_onx_value *x, const struc
   struct bf_onx_value v = {.source = s, .steps = x->steps, .nsteps = x->nsteps};
   struct bf_onx_shape result = bf_onx_image_shape(x->layout.shape.rank, s->shape[0], c, s->shape[1], s->shape[2]);
   bf_onx_layout_image(&v.layout, &result);
-  bf_onx_push_scalar(l, &v, STEP_DIV, (double)n);
+  if (kept && !bf_onx_layout_reshape(&v.layout, kept)) return bf_onx_fail(l, NULL, "a shape of the result");
+  if (mean) bf_onx_push_scalar(l, &v, STEP_DIV, (double)n);
   bf_onx_define(l, &v);
   return true;
 }
@@ -181,9 +186,49 @@ bool bf_onx_op_pool(struct bf_onx_lower *l) {
   bool padded = w.pad[0] || w.pad[1] || w.pad[2] || w.pad[3];
   // What assumes its scales may round as the language's own average does.
   if (l->options->assume_a && !added && !(counted && padded)) return print_pool(l, x, "avg_pool2d", &w);
-  if (padded && !counted && !added)
+  if (w.sticks_out)
+    return bf_onx_fail(l, "ceil_mode 0, or strides that end at the border, work",
+                       "an average whose last window sticks out of the image");
+  if (!counted && memcmp(w.pad, before, sizeof before) != 0)
     return bf_onx_fail(l, "count_include_pad 1 works", "an average that does not count its padding");
-  return sum_pool(l, x, &w);
+  return sum_pool(l, x, &w, true, NULL);
+}
+
+// ReduceMean and ReduceSum over height, width or both.
+bool bf_onx_op_reduce(struct bf_onx_lower *l) {
+  struct bf_onx_value *x = bf_onx_computed(l, 0);
+  bool mean = strcmp(l->node->op_type, "ReduceMean") == 0;
+  int64_t axes[BF_ONX_DIMS];
+  size_t n;
+  double scale;
+  unsigned gone = 0;
+  if (!x) return false;
+  struct bf_onx_shape kept = {0};
+  unsigned rank = x->layout.shape.rank;
+  if (rank != 3 && rank != 4) return bf_onx_fail(l, "images work", "an operand of %u dimensions", rank);
+  if (!bf_onx_list(l, "axes", 1, rank, axes, &n)) return bf_onx_fail(l, "constant axes work", "no constant axes");
+  for (size_t i = 0; i < n; i++) {
+    int64_t d = axes[i] < 0 && axes[i] >= -(int64_t)rank ? axes[i] + rank : axes[i];
+    if (d < 2 || d >= (int64_t)rank)
+      return bf_onx_fail(l, "height and width work: dimensions 2 and 3", "dimension %lld", (long long)axes[i]);
+    gone |= 1u << d;
+  }
+  if (x->coded) x = bf_onx_plain(l, x);
+  if (!bf_onx_pad(l, x) || !bf_onx_image(l, x, &scale)) return false;
+  struct bf_onx_window w = {{1, 1}, {1, 1}, {1, 1}, {0}, {0}, false};
+  for (unsigned d = 0; d < rank; d++) {
+    bool reduced = gone >> d & 1;
+    uint64_t size = x->layout.shape.dims[d];
+    if (d >= 2 && size > LARGEST) return bf_onx_fail(l, NULL, "an image of %llu", (unsigned long long)size);
+    if (!reduced || bf_onx_int(l->node, "keepdims", 1)) kept.dims[kept.rank++] = reduced ? 1 : size;
+  }
+  for (unsigned d = 0; d < 2; d++) {
+    bool reduced = d + rank >= 4 && gone >> (d + rank - 2) & 1;
+    uint64_t size = x->source->in[0]->shape[1 + d];
+    w.kernel[d] = reduced ? (int64_t)size : 1;
+    w.out[d] = reduced ? 1 : size;
+  }
+  return sum_pool(l, x, &w, mean, &kept);
 }
 
 // ArgMax, and TopK of one: the index.

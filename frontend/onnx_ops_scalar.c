@@ -7,6 +7,9 @@
 
 #define OPERAND_BITS 15  // of multipliers that bring two scales together
 #define LARGEST_RATIO 4096
+#define LARGEST_OPERAND 32768
+#define SCALE_ERROR 0x1p-25    // relative: what float32 leaves open
+#define OPERAND_ERROR 0x1p-17  // as good as a rounded multiplier
 
 struct bf_onx_value *bf_onx_define(struct bf_onx_lower *l, const struct bf_onx_value *v) {
   struct bf_onx_value *out = bf_onx_output(l, 0), old = *out;
@@ -209,6 +212,23 @@ static double common_unit(double sa, double sb, struct part *parts) {
     parts[0].mult = (int64_t)a;
     parts[1].mult = (int64_t)b;
     return small / (double)d;
+  }
+  // The best fractions are those that the continued fraction of sa / sb begins with.
+  int64_t p[2] = {1, 0}, q[2] = {0, 1};  // the last two numerators and denominators
+  double rest = sa / sb;
+  for (int i = 0; i < 64 && rest < LARGEST_OPERAND; i++) {
+    int64_t whole = (int64_t)rest, num = whole * p[0] + p[1], den = whole * q[0] + q[1];
+    if (num > LARGEST_OPERAND || den > LARGEST_OPERAND) break;
+    p[1] = p[0], p[0] = num;
+    q[1] = q[0], q[0] = den;
+    if (num && fabs((double)num * sb / ((double)den * sa) - 1) < SCALE_ERROR) break;
+    if (!(rest - (double)whole > 0)) break;
+    rest = 1 / (rest - (double)whole);
+  }
+  if (p[0] && q[0] && fabs((double)p[0] * sb / ((double)q[0] * sa) - 1) < OPERAND_ERROR) {
+    parts[0].mult = p[0];
+    parts[1].mult = q[0];
+    return sa > sb ? sa / (double)p[0] : sb / (double)q[0];
   }
   double unit = ldexp(fmax(sa, sb), -OPERAND_BITS);
   parts[0].mult = llround(sa / unit);

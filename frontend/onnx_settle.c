@@ -220,6 +220,7 @@ static void assume(struct bf_onx_lower *l, struct bf_onx_value *v) {
   double top = ldexp(1, (int)bits - (lo < 0)) - 1;
   bf_onx_push_clip(l, v, lo < 0 ? -top - 1 : 0, top);
   bf_onx_push_scalar(l, v, STEP_MUL, scale);
+  v->integer_type = 0;
 }
 
 static bool curved(const struct bf_onx_value *v, size_t end) {
@@ -263,10 +264,16 @@ static bool settle_layer(struct bf_onx_lower *l, struct bf_onx_value *v, size_t 
   struct bf_type type = type_for(rq.lo < m.zero ? rq.lo : m.zero, rq.hi > m.zero ? rq.hi : m.zero);
   unsigned bits;
   bool is_signed;
-  if (v->integer_type && bf_onx_int_type(v->integer_type, &bits, &is_signed) && bits <= 16)
-    type = (struct bf_type){is_signed ? BF_TYPE_S : BF_TYPE_U, bits};
+  if (v->integer_type && bf_onx_int_type(v->integer_type, &bits, &is_signed) && bits <= 16) {
+    const struct bf_type own = {is_signed ? BF_TYPE_S : BF_TYPE_U, bits};
+    // Real numbers made of codes may have become larger than these.
+    bool held = clipped[0] && clipped[1] && bf_type_holds(own, rq.lo) && bf_type_holds(own, rq.hi) &&
+                bf_type_holds(own, m.zero);
+    if (!v->dequantized || held) type = own;
+  }
   if (curved(v, end)) {
-    if (v->source->kind != SOURCE_TEXT || v->source->in[0]->type.bits > 8 || type.bits > 16)
+    if (v->source->kind != SOURCE_TEXT || v->source->in[0]->type.bits > 8 || v->source->in[0]->type.kind == BF_TYPE_B ||
+        type.bits > 16)
       return bf_onx_fail(l, "a quantization to 8 bits before it works",
                          "a function of something else than an activation of 8 bits");
     become(l, v, print_table(l, v, end, type, &m, &rq));

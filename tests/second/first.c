@@ -159,7 +159,7 @@ static bool execute(const struct ap_program *p, uint64_t seed, struct bf_diags *
     ap_run_set(run, p->inputs[i], q);
     free(q);
   }
-  bool good = run && ap_run_execute(run, &tech, layers, &total, &(struct ap_execution){.threads = 1}, &diags);
+  bool good = run && ap_run_execute(run, &tech, layers, &total, &(struct ap_execution){.threads = 1}, diags);
   for (uint32_t i = 0; good && i < p->nlayers; i++)
     print_account(p->layers[i].name, &layers[i]);
   if (good)
