@@ -197,6 +197,7 @@ static void describe(struct bf_emitter *e, const struct bf_graph *graph, const s
   p->tech = bf_arena_strdup(&p->arena, options->tech.name);
   p->vdd = options->tech.vdd;
   p->keep_all = options->keep_all;
+  p->weights = bf_arena_strdup(&p->arena, graph->weights ? graph->weights : "");
   if (graph->source) {
     p->source.length = strlen(graph->source);
     p->source.data = bf_arena_strdup(&p->arena, graph->source);

@@ -8,8 +8,28 @@
 #include "base/bf_npy.h"
 #include "ir/graph.h"
 
+// The member of an archive that may say in UTF-8 text (a uint8 array) where the weights come from. Its first line goes with
+// the network into every report ("synthetic (seed 1)"); further lines are for readers of the archive.
+#define BF_BFN_ABOUT "__about__"
+
+// A member that the text wants and that is to be made.
+struct bf_bfn_want {
+  const char *member;
+  bool scales;             // the constant's scales (real numbers), not its values
+  uint64_t count;          // how many
+  struct bf_type type;     // of the constant
+  unsigned rank;           // of the constant
+  const uint64_t *shape;
+};
+
 struct bf_bfn_options {
   uint32_t batch;  // images a run: multiplies the leading dimension of all inputs; 0 means 1
+  // Not NULL: no archive is read, members are made as the text wants them. `make` fills `out`, whose dtype, rank, shape and
+  // elements are set (values: the smallest integer type; scales: float32) and whose data is zeros, or returns false: then
+  // it's an error of the text. Each member is made once.
+  bool (*make)(void *context, const struct bf_bfn_want *want, struct bf_array *out);
+  void *make_context;
+  struct bf_archive *made;  // if not NULL: receives the members, in the order of the text (caller frees)
 };
 
 // Compiles `source`. Constants come from `weights` (may be NULL: then every constant needs inline

@@ -9,6 +9,7 @@
 #include "frontend/sema.h"
 
 #define MAX_ERRORS 100
+#define MAX_ABOUT 200
 
 bool sema_error(struct sema *s, struct bfn_loc loc, const char *hint, const char *fmt, ...) {
   if (s->stopped) return false;
@@ -154,12 +155,32 @@ static void analyse(struct sema *s) {
   sema_network(s);
 }
 
+// Keeps the first line of what the archive says about itself. It goes into reports: printable ASCII only.
+static bool read_about(struct sema *s) {
+  const struct bf_array *about = s->weights ? bf_archive_find(s->weights, BF_BFN_ABOUT) : NULL;
+  if (!about) return true;
+  const char *text = about->data;
+  size_t length = 0;
+  bool ok = about->dtype == BF_DTYPE_U8;
+  while (ok && length < about->elements && text[length] != '\n') {
+    ok = text[length] >= ' ' && text[length] <= '~' && length < MAX_ABOUT;
+    length++;
+  }
+  if (ok) s->graph->weights = bf_arena_strndup(&s->graph->arena, length ? text : "", length);
+  if (!ok)
+    bf_error_file(s->diags, s->weights_path ? s->weights_path : s->source->name, NULL,
+                  "member \"%s\" must be a line of printable ASCII as uint8, at most %d", BF_BFN_ABOUT, MAX_ABOUT);
+  return ok;
+}
+
 static struct bf_graph *compile(struct sema *s) {
   size_t before = s->diags->errors;
+  s->batch = s->options && s->options->batch ? s->options->batch : 1;
+  if (s->options && s->options->make) s->weights = &s->loaded;
   s->diags->errors = 0;  // counts what this analysis finds
   s->file = bfn_parse_text(s->source, &s->arena, s->diags);
   if (s->file) analyse(s);
-  bool ok = s->graph && s->diags->errors == 0 && verify(s);
+  bool ok = s->graph && s->diags->errors == 0 && read_about(s) && verify(s);
   s->diags->errors += before;
   if (!ok && s->graph) {
     bf_graph_free(s->graph);
@@ -168,15 +189,17 @@ static struct bf_graph *compile(struct sema *s) {
   bf_names_free(&s->names);
   bf_names_free(&s->layers);
   bf_names_free(&s->blocks);
-  bf_archive_free(&s->loaded);
+  if (s->options && s->options->made)
+    *s->options->made = s->loaded;  // handed over
+  else
+    bf_archive_free(&s->loaded);
   bf_arena_free(&s->arena);
   return s->graph;
 }
 
 struct bf_graph *bf_bfn_compile(const struct bf_source *source, const struct bf_archive *weights,
                                 const struct bf_bfn_options *options, struct bf_diags *diags) {
-  struct sema s = {.source = source, .weights = weights, .diags = diags};
-  s.batch = options && options->batch ? options->batch : 1;
+  struct sema s = {.source = source, .weights = weights, .options = options, .diags = diags};
   return compile(&s);
 }
 
@@ -218,8 +241,7 @@ struct bf_graph *bf_bfn_load(const char *path, const struct bf_bfn_options *opti
   const struct bf_source *source = bf_diags_add_source(diags, path, text, length);
   free(text);
   char *archive = bf_bfn_archive_path(path, source);
-  struct sema s = {.source = source, .weights_path = archive, .diags = diags};
-  s.batch = options && options->batch ? options->batch : 1;
+  struct sema s = {.source = source, .weights_path = archive, .options = options, .diags = diags};
   struct bf_graph *graph = compile(&s);
   free(archive);
   return graph;

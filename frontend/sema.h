@@ -8,6 +8,7 @@
 
 #include "base/bf_npy.h"
 #include "frontend/ast.h"
+#include "frontend/bfn.h"
 #include "ir/graph.h"
 #include "ir/names.h"
 
@@ -61,7 +62,8 @@ struct sema {
   const struct bf_source *source;
   const struct bf_archive *weights;
   const char *weights_path;   // of an archive read when first needed, or NULL
-  struct bf_archive loaded;
+  const struct bf_bfn_options *options;  // or NULL
+  struct bf_archive loaded;   // read or made
   bool loading_failed;
   uint32_t batch;
   struct bf_diags *diags;
@@ -119,6 +121,8 @@ bool sema_wrong_kind(struct sema *s, const struct value *v, const char *what, co
 // --- sema_const.c ---
 // A member of the archive, or NULL after an error at `loc`.
 const struct bf_array *sema_member(struct sema *s, const char *name, struct bfn_loc loc, const char *what);
+// Makes a member where the options ask for that and it isn't there yet; what is not made will be missed by sema_member.
+void sema_make_member(struct sema *s, const struct bf_bfn_want *want);
 bool sema_type(struct sema *s, struct scope *scope, const struct ast_type *type, struct bf_type *out);
 // Scale, zero and axis of a tensor of this type; rank 0: axis is not allowed, one scale only.
 bool sema_quant(struct sema *s, struct scope *scope, const struct ast_clauses *clauses, struct bf_type type,

@@ -23,7 +23,7 @@ static bool need_archive(struct sema *s, struct bfn_loc loc, const char *what) {
     s->weights = &s->loaded;
     s->loading_failed = false;
   } else {
-    sema_error(s, loc, "`weights \"file.npz\";` names the archive", "%s needs %s: %s", what, s->weights_path,
+    sema_error(s, loc, "`weights \"file.npz\";` names the archive; bfweights makes a synthetic one", "%s needs %s: %s", what, s->weights_path,
                inner.count ? inner.items[0].message : "cannot read");
   }
   bf_diags_free(&inner);
@@ -40,6 +40,27 @@ const struct bf_array *sema_member(struct sema *s, const char *name, struct bfn_
              what, name);
   free(names);
   return NULL;
+}
+
+static enum bf_dtype made_dtype(const struct bf_bfn_want *want) {
+  bool sign = want->type.kind != BF_TYPE_U;
+  if (want->scales) return BF_DTYPE_F32;
+  if (want->type.bits <= 8) return sign ? BF_DTYPE_I8 : BF_DTYPE_U8;
+  if (want->type.bits <= 16) return sign ? BF_DTYPE_I16 : BF_DTYPE_U16;
+  return want->type.bits <= (sign ? 32u : 31u) ? BF_DTYPE_I32 : BF_DTYPE_I64;
+}
+
+void sema_make_member(struct sema *s, const struct bf_bfn_want *want) {
+  if (!s->options || !s->options->make || bf_archive_find(&s->loaded, want->member)) return;
+  struct bf_array array = {.dtype = made_dtype(want), .elements = want->count};
+  array.rank = want->scales ? 1 : want->rank;
+  array.shape[0] = want->count;
+  for (unsigned i = 0; !want->scales && i < want->rank; i++) array.shape[i] = want->shape[i];
+  array.data = bf_alloc(array.elements, bf_dtype_size(array.dtype));
+  if (s->options->make(s->options->make_context, want, &array))
+    bf_archive_add(&s->loaded, want->member, array);
+  else
+    bf_array_free(&array);
 }
 
 // --- types ---
@@ -183,6 +204,14 @@ static bool check_axis(struct sema *s, struct scope *scope, const struct ast_cla
   return true;
 }
 
+// One scale for each index of dimension 0. Of another axis none are made: weights have their output channels in front.
+static void make_scales(struct sema *s, const struct ast_clauses *clauses, const struct value *v, struct bf_type type,
+                        unsigned rank, const uint64_t *shape) {
+  struct bf_bfn_want want = {.member = v->text, .scales = true, .type = type, .rank = rank, .shape = shape};
+  want.count = rank ? shape[0] : 1;
+  if (!clauses->value[CLAUSE_AXIS]) sema_make_member(s, &want);
+}
+
 bool sema_quant(struct sema *s, struct scope *scope, const struct ast_clauses *clauses, struct bf_type type,
                 unsigned rank, const uint64_t *shape, struct bf_quant *out) {
   const struct ast_expr *scale = clauses->value[CLAUSE_SCALE], *zero = clauses->value[CLAUSE_ZERO];
@@ -193,6 +222,7 @@ bool sema_quant(struct sema *s, struct scope *scope, const struct ast_clauses *c
   out->scale[0] = 1;
   if (scale) {
     struct value v = sema_eval(s, scope, scale);
+    if (v.kind == VALUE_STRING) make_scales(s, clauses, &v, type, rank, shape);
     if (!sema_floats(s, &v, "the scale", &s->graph->arena, &out->scale, &count)) return false;
     if (count > UINT32_MAX) return sema_error(s, v.loc, NULL, "too many scales");
   }
@@ -275,6 +305,12 @@ static bool match_shape(struct sema *s, const struct ast_stmt *stmt, struct cons
                     array_shape_text(s, array));
 }
 
+static void make_values(struct sema *s, const struct constant *c) {
+  struct bf_bfn_want want = {.member = c->member, .count = 1, .type = c->type, .rank = c->rank, .shape = c->shape};
+  for (unsigned i = 0; i < c->rank; i++) want.count *= c->shape[i];  // checked by sema_extents; an open one gives 0
+  if (want.count > 0 && want.count <= SEMA_MAX_CONSTANTS - s->constants) sema_make_member(s, &want);
+}
+
 static bool from_archive(struct sema *s, struct scope *scope, const struct ast_stmt *stmt, struct constant *c) {
   const struct ast_expr *from = stmt->clauses->value[CLAUSE_FROM];
   c->member = c->name;
@@ -285,9 +321,13 @@ static bool from_archive(struct sema *s, struct scope *scope, const struct ast_s
     c->member = v.text;
     c->loc = v.loc;
   }
+  if (stmt->type->has_shape) make_values(s, c);
   const char *what = bf_arena_format(&s->arena, "constant `%s`", stmt->names->text);
-  c->array = sema_member(s, c->member, c->loc, what);
-  if (!c->array) return false;
+  const struct bf_array *array = sema_member(s, c->member, c->loc, what);
+  if (!array) return false;
+  struct bf_array *held = bf_arena_alloc(&s->arena, 1, sizeof *held);
+  *held = *array;  // made scales may join the archive, whose list then moves
+  c->array = held;
   if (bf_dtype_is_float(c->array->dtype))
     return sema_error(s, c->loc, "weights are quantized integers; a float array can be a scale",
                       "constant `%s`: member \"%s\" is %s, not integer", stmt->names->text, c->member,

@@ -132,6 +132,7 @@ struct bf_graph {
   struct bf_node **nodes;    // in execution order
   size_t nnodes, nodes_capacity;
   char *source;           // the .bfn text, or NULL (arena)
+  char *weights;          // where the weights come from, a line of printable ASCII, or NULL: nothing is said (arena)
   // Profiles: per-layer bit widths by name.
   struct bf_profile {
     char *name;

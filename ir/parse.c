@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The text form of a graph (.bfir), by recursive descent. '#' starts a comment.
 //
-//   file     = "bfir" "1" ";" "graph" name ";" { source | tensor | node | profile }
+//   file     = "bfir" "1" ";" "graph" name ";" { source | weights | tensor | node | profile }
 //   source   = "source" string { string } ";"                        the .bfn text, at most once
+//   weights  = "weights" string ";"                                  where the weights come from, at most once
 //   tensor   = "tensor" name ":" TYPE "[" int { "," int } "]" [ "input" ] [ "output" ] [ quant ]
 //              [ "=" ints ] ";"
 //   quant    = [ "axis" int ] "scale" floats "zero" ints
@@ -546,12 +547,26 @@ static bool parse_source(struct parser *p) {
   return ok && expect(p, ";");
 }
 
+static bool parse_weights(struct parser *p) {
+  if (p->graph->weights) return fail(p, NULL, "the origin of the weights is given twice");
+  if (p->s.token != BF_TOKEN_STRING) return expected(p, "a string");
+  struct bf_buf text = {0};
+  bool ok = bf_scan_string(&p->s, &text);
+  for (size_t i = 0; ok && i < text.length; i++) ok = text.data[i] >= ' ' && text.data[i] <= '~';
+  if (ok) p->graph->weights = bf_arena_strdup(&p->graph->arena, bf_buf_cstr(&text));
+  bf_buf_free(&text);
+  if (!ok) return fail(p, NULL, "the origin of the weights is a line of printable ASCII");
+  bf_scan_next(&p->s);
+  return expect(p, ";");
+}
+
 static bool parse_statement(struct parser *p) {
   if (accept(p, "tensor")) return parse_tensor(p);
   if (accept(p, "node")) return parse_node(p);
   if (accept(p, "profile")) return parse_profile(p);
   if (accept(p, "source")) return parse_source(p);
-  return expected(p, "'tensor', 'node', 'profile' or 'source'");
+  if (accept(p, "weights")) return parse_weights(p);
+  return expected(p, "'tensor', 'node', 'profile', 'source' or 'weights'");
 }
 
 static bool parse_head(struct parser *p) {

@@ -193,6 +193,11 @@ void bf_graph_print(const struct bf_graph *graph, struct bf_buf *out) {
   put_name(out, graph->name);
   bf_buf_puts(out, ";\n");
   if (graph->source) put_source(out, graph->source);
+  if (graph->weights) {
+    bf_buf_puts(out, "weights ");
+    put_string(out, graph->weights, strlen(graph->weights));
+    bf_buf_puts(out, ";\n");
+  }
   for (size_t i = 0; i < graph->ntensors; i++) put_tensor(out, graph->tensors[i]);
   for (size_t i = 0; i < graph->nnodes; i++) put_node(out, graph->nodes[i]);
   for (size_t i = 0; i < graph->nprofiles; i++) put_profile(out, &graph->profiles[i]);

@@ -198,6 +198,8 @@ void ap_network_complete(struct ap_parser *p) {
     to->network = bf_arena_strdup(&to->arena, ap_record_field(AP_RECORD_PROGRAM, 0)->fallback);
     to->batch = 1;
   }
+  if (!to->weights)
+    to->weights = bf_arena_strdup(&to->arena, "");
   if (!p->has_tech)
     to->tech = bf_arena_strdup(&to->arena, to->machine.technology);
   if (p->has_vdd)

@@ -75,6 +75,8 @@ struct ap_blob { char *data; size_t length; };
 // What an error of the validator is about.
 enum ap_place { AP_PLACE_INSTR, AP_PLACE_TENSOR, AP_PLACE_GRID, AP_PLACE_DESC, AP_PLACE_HOST, AP_PLACE_MICRO, AP_PLACE_TABLE, AP_PLACE_STREAM };
 
+#define AP_MAX_WEIGHTS_TEXT 200  // letters of ap_program.weights
+
 struct ap_program {
   struct bf_arena arena;
   char *network;
@@ -83,6 +85,7 @@ struct ap_program {
   char *tech;           // technology the code was selected for
   double vdd;
   bool keep_all;
+  char *weights;        // where the weights come from: printable ASCII for reports, NULL or empty if nothing is said
   struct ap_tensor *tensors; uint32_t ntensors;
   struct ap_grid *grids; uint32_t ngrids;
   struct ap_desc *descs; uint32_t ndescs;

@@ -86,6 +86,7 @@ void ap_report_json(const struct ap_report *r, struct bf_buf *out) {
   json_object_set_new(o, "tech", text(r->tech->name));
   json_object_set_new(o, "vdd", real(r->tech->vdd));
   json_object_set_new(o, "profile", r->profile != NULL ? text(r->profile) : json_null());
+  json_object_set_new(o, "weights", p->weights != NULL && p->weights[0] ? text(p->weights) : json_null());
   json_object_set_new(o, "engine", r->engine != NULL ? text(r->engine) : json_null());
   json_object_set_new(o, "count", text(r->count != NULL ? r->count : r->engine != NULL ? "exact" : "expected"));
   json_object_set_new(o, "images", r->images > 0 ? integer(r->images) : json_null());

@@ -76,6 +76,9 @@ void ap_report_text(const struct ap_report *r, struct bf_buf *out) {
   bf_buf_printf(out, "\n%s\n",
                 p->machine.features & AP_FEATURE_ROW_GATING ? "rows outside the row mask burn no compare energy (row gating)"
                                                             : "all rows of a CAP burn compare energy (no row gating)");
+  if (p->weights != NULL && p->weights[0]) {
+    bf_buf_printf(out, "weights: %s\n", p->weights);
+  }
   if (ap_report_repriced(r)) {
     bf_buf_printf(out, "the code was selected for %s at %.4g V; its events are priced for %s at %.4g V here\n", p->tech, p->vdd,
                   r->tech->name, r->tech->vdd);

@@ -43,7 +43,7 @@ static void take_meta(struct ap_reader *r, struct ap_cursor *c) {
   struct ap_program *p = r->program;
   uint64_t version = ap_cursor_uint(c, 4);
   if (!c->bad && version != AP_CONTAINER_VERSION) {
-    fail(c, 0, "unknown version of the format (this reader knows version 1)");
+    fail(c, 0, "unknown version of the format (this reader knows version 2)");
     return;
   }
   r->machine_hash = ap_cursor_uint(c, 8);

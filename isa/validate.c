@@ -45,6 +45,15 @@ static bool is_path(const char *name) {
   return strchr(name, '/') || (length >= 4 && strcmp(name + length - 4, ".ini") == 0);
 }
 
+// Reports print it: one line, and nothing that a terminal would obey.
+static bool is_line(const char *text) {
+  size_t length = 0;
+  for (; text && text[length]; length++)
+    if (text[length] < ' ' || text[length] > '~' || length >= AP_MAX_WEIGHTS_TEXT)
+      return false;
+  return true;
+}
+
 static void check_header(struct ap_check *check) {
   const struct ap_program *p = check->program;
   const struct ap_machine *m = &p->machine;
@@ -54,6 +63,8 @@ static void check_header(struct ap_check *check) {
     ap_check_fail(check, "no technology is named");
   else if (is_path(p->tech))
     ap_check_fail(check, "the technology is named by a path, not by its name");
+  if (!is_line(p->weights))
+    ap_check_fail(check, "the origin of the weights is no line of printable ASCII of at most %d letters", AP_MAX_WEIGHTS_TEXT);
   if (p->batch < 1)
     ap_check_fail(check, "the batch is 0");
   if (!isfinite(p->vdd) || p->vdd <= 0)

@@ -94,3 +94,25 @@ expect_wrong() {
 elf_copy() { objcopy -I elf64-little -O elf64-little "$@"; }
 # Takes the section out into a file: elf_section FILE SECTION OUT
 elf_section() { objcopy -I elf64-little -O binary --only-section="$2" --set-section-flags "$2=alloc" "$1" "$3"; }
+# Makes sensitivity.json and costs.json for the tiny network.
+tiny_sensitivity() {
+  cat >sensitivity.json <<'END'
+{
+  "layers": {
+    "c1": {"8": 0, "4": 0.5, "2": 3},
+    "c2": {"8": 0, "4": 0.125, "2": 1},
+    "fc": {"8": 0, "4": 2, "2": 9}
+  }
+}
+END
+  cat >costs.json <<'END'
+{
+  "base": {"cycles": 100},
+  "layers": {
+    "c1": {"8": {"cycles": 640, "energy": 8e-9}, "4": {"cycles": 160, "energy": 4e-9}, "2": {"cycles": 40, "energy": 2e-9}},
+    "c2": {"8": {"cycles": 1280, "energy": 16e-9}, "4": {"cycles": 320, "energy": 8e-9}, "2": {"cycles": 80, "energy": 4e-9}},
+    "fc": {"8": {"cycles": 64, "energy": 1e-9}, "4": {"cycles": 16, "energy": 5e-10}, "2": {"cycles": 4, "energy": 2e-10}}
+  }
+}
+END
+}

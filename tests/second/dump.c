@@ -72,7 +72,7 @@ static void lists(const struct binary *b, FILE *out) {
 }
 
 void dump(const struct binary *b, FILE *out) {
-  fprintf(out, "network %s %u %s %.17g %d\n", b->network, b->batch, b->tech, b->vdd, b->keep_all);
+  fprintf(out, "network %s %u %s %.17g %d <%s>\n", b->network, b->batch, b->tech, b->vdd, b->keep_all, b->weights);
   fprintf(out, "machine %llu %llu %llu %llu %llu %d%d%d%d%d%d%d%d\n", (unsigned long long)b->machine.clusters,
           (unsigned long long)b->machine.caps_per_cluster, (unsigned long long)b->machine.rows,
           (unsigned long long)b->machine.columns, (unsigned long long)b->machine.port_bits, b->machine.multicast,

@@ -82,7 +82,7 @@ static void lists(const struct ap_program *p) {
 static void dump(const struct ap_program *p) {
   const struct ap_machine *m = &p->machine;
   const unsigned f = m->features;
-  printf("network %s %u %s %.17g %d\n", p->network, p->batch, p->tech, p->vdd, p->keep_all);
+  printf("network %s %u %s %.17g %d <%s>\n", p->network, p->batch, p->tech, p->vdd, p->keep_all, p->weights);
   printf("machine %u %u %u %u %u %d%d%d%d%d%d%d%d\n", m->clusters, m->caps_per_cluster, m->rows, m->columns, m->port_bits,
          m->multicast, m->unlimited_caps, (f & AP_FEATURE_ROW_GATING) != 0, (f & AP_FEATURE_ACCUMULATE) != 0,
          (f & AP_FEATURE_TWO_D) != 0, (f & AP_FEATURE_TAG_SHIFT) != 0, (f & AP_FEATURE_POPCOUNT) != 0,

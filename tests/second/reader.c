@@ -95,14 +95,20 @@ static uint32_t *numbers(struct cursor *c, uint32_t *n) {
 
 static void read_meta(struct binary *b, struct bytes section) {
   struct cursor c = {"meta", section, 0};
-  if (u32(&c) != 1)
-    die("not version 1");
+  if (u32(&c) != 2)
+    die("not version 2");
   b->hash = get(&c, 8);
   b->network = text(&c);
   b->batch = u32(&c);
   b->tech = text(&c);
   b->vdd = f64(&c);
   b->keep_all = boolean(&c);
+  b->weights = text(&c);
+  if (strlen(b->weights) > 200)
+    die("the origin of the weights is too long");
+  for (const char *at = b->weights; *at; at++)
+    if (*at < 32 || *at > 126)
+      die("the origin of the weights is no printable text");
   b->nhosts = count(&c, 20);
   b->hosts = zalloc(b->nhosts, sizeof *b->hosts);
   for (uint32_t i = 0; i < b->nhosts; i++) {

@@ -77,7 +77,7 @@ struct machine {
 
 struct binary {
   uint64_t hash;
-  char *network, *tech;
+  char *network, *tech, *weights;
   uint32_t batch;
   double vdd;
   bool keep_all;

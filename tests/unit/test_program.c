@@ -223,6 +223,7 @@ static void test_text_flips(void **state) {
 #define CASES(X)                                                                                            \
   X(network, p->network = NULL, "network has no name")                                                      \
   X(tech, p->tech = NULL, "no technology")                                                                  \
+  X(weights, p->weights = "a\033[31m", "origin of the weights")                                                \
   X(batch, p->batch = 0, "batch is 0")                                                                      \
   X(vdd, p->vdd = -1, "supply voltage")                                                                     \
   X(columns, p->machine.columns = 5000, "columns")                                                          \
@@ -419,7 +420,7 @@ static void test_reader_errors(void **state) {
   FRESH();
   uint64_t place;
   memcpy(&place, section_header(&bytes, ".ap.meta") + 0x18, 8);
-  bytes.data[place] = 2;
+  bytes.data[place] = 3;
   expect_read_error(&bytes, "unknown version");
   FRESH();
   memcpy(&place, section_header(&bytes, ".ap.code") + 0x18, 8);

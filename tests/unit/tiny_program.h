@@ -85,6 +85,7 @@ static inline struct ap_program *tiny_program(void) {
   bf_diags_free(&diags);
   p->network = bf_arena_strdup(&p->arena, "tiny");
   p->tech = bf_arena_strdup(&p->arena, "sram16");
+  p->weights = bf_arena_strdup(&p->arena, "synthetic (seed 7)");
   p->batch = 1;
   p->vdd = 0.8;
   p->tensors = bf_arena_alloc(&p->arena, p->ntensors = 5, sizeof *p->tensors);

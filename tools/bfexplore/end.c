@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// How commands end.
+#include <stdio.h>
+
+#include "tools/bfexplore/explore.h"
+
+int bfx_usage(const char *fmt, const char *what) {
+  fprintf(stderr, "bfexplore: ");
+  fprintf(stderr, fmt, what);
+  fprintf(stderr, "\nTry 'bfexplore --help'.\n");
+  return 2;
+}
+
+int bfx_end(struct bf_diags *diags, struct bf_buf *out) {
+  if (!diags->errors && out->length &&
+      (fwrite(out->data, 1, out->length, stdout) != out->length || fflush(stdout) != 0)) {
+    bf_error_file(diags, "standard output", NULL, "cannot be written");
+  }
+  struct bf_buf text = {0};
+  bf_diags_render(diags, &text);
+  fputs(bf_buf_cstr(&text), stderr);
+  bf_buf_free(&text);
+  bf_buf_free(out);
+  int status = diags->errors ? 1 : 0;
+  bf_diags_free(diags);
+  return status;
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line of `bfexplore precision`.
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/bfexplore/explore.h"
+#include "tools/bfexplore/precision.h"
+
+enum option_id {
+  OPTION_NONE = 256,
+#define BF_OPTION(id, ...) OPTION_##id,
+#include "tools/bfexplore/options.def"
+};
+static const struct option_row { const char *name; int letter; const char *argument, *help; } rows[] = {
+#define BF_OPTION(id, name, letter, argument, help) {name, letter, argument, help},
+#include "tools/bfexplore/options.def"
+};
+#define NROWS ((int)BF_COUNT(rows))
+
+static void help(void) {
+  puts("Usage: bfexplore precision NET --budget=MEASURE:AMOUNT --sensitivity=FILE [OPTION]...\n\n"
+       "Chooses the bits of every layer with weights so that the objective is least and every budget is met, and writes them as a\n"
+       "profile. The choice is proven optimal. Size and bops are known of every network; cycles and energy come from\n"
+       "--costs or --costs-report.\n");
+  for (int i = 0; i < NROWS; i++) {
+    char left[80], letter[8] = "    ";
+    if (rows[i].letter) {
+      snprintf(letter, sizeof letter, "-%c, ", rows[i].letter);
+    }
+    snprintf(left, sizeof left, "%s--%s%s%s", letter, rows[i].name, rows[i].argument ? "=" : "",
+             rows[i].argument ? rows[i].argument : "");
+    printf("  %-32s %s\n", left, rows[i].help);
+  }
+  puts("\nExit status: 0 done, 1 the input is wrong or no choice meets the budgets, 2 wrong usage.");
+}
+
+static bool take_bits(const char *text, uint32_t *bits) {
+  *bits = 0;
+  for (char *end; ; text = end + 1) {
+    unsigned long value = *text >= '0' && *text <= '9' ? strtoul(text, &end, 10) : 0;
+    if (value < 1 || value > BFX_MAX_BITS) {
+      return false;
+    }
+    *bits |= UINT32_C(1) << value;
+    if (*end != ',') {
+      return *end == 0;
+    }
+  }
+}
+
+static int take_report(struct bfx_settings *s, const char *arg) {
+  char *end;
+  unsigned long bits = *arg >= '0' && *arg <= '9' ? strtoul(arg, &end, 10) : 0;
+  if (bits < 1 || bits > BFX_MAX_BITS || *end != ':' || !end[1]) {
+    return bfx_usage("--costs-report wants BITS:FILE, not '%s'", arg);
+  }
+  for (size_t i = 0; i < s->nreports; i++) {
+    if (s->reports[i].bits == bits) {
+      return bfx_usage("--costs-report: the width of '%s' is given twice", arg);
+    }
+  }
+  s->reports[s->nreports].bits = (unsigned)bits;
+  s->reports[s->nreports++].path = end + 1;
+  return -1;
+}
+
+static int take_number(struct bfx_settings *s, int id, const char *arg) {
+  char *end;
+  double value = *arg >= '0' && *arg <= '9' ? strtod(arg, &end) : -1;
+  if (id == OPTION_SECONDS) {
+    s->seconds = value;
+    return value > 0 && value <= 1e6 && !*end ? -1 : bfx_usage("--seconds wants a number up to a million, not '%s'", arg);
+  }
+  s->activation_bits = value >= 1 && value <= BFX_MAX_BITS ? (unsigned)value : 0;
+  return s->activation_bits == value && !*end ? -1 : bfx_usage("--activation-bits wants 1 to 16, not '%s'", arg);
+}
+
+static bool is_name(const char *text) {
+  static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
+  return *text && strspn(text, letters) == strlen(text) && !(*text >= '0' && *text <= '9');
+}
+
+static int take_list(const char **list, size_t *count, const char *arg) {
+  if (*count == BFX_MAX_OPTIONS) {
+    return bfx_usage("'%s' is one too many", arg);
+  }
+  list[(*count)++] = arg;
+  return -1;
+}
+
+static int take_value(struct bfx_settings *s, int id, const char *arg) {
+  int measure;
+  switch (id) {
+    case OPTION_BUDGET:
+      if (s->nbudgets == BFX_MAX_OPTIONS) {
+        return bfx_usage("'%s' is one budget too many", arg);
+      }
+      return bfx_budget_parse(arg, &s->budgets[s->nbudgets++])
+                 ? -1 : bfx_usage("--budget wants for instance cycles:1e6, edp:60%%, bops:between=0.5, size:uniform4, not '%s'", arg);
+    case OPTION_OBJECTIVE:
+      measure = bfx_measure_find(arg, strlen(arg));
+      s->objective = measure < 0 ? 0 : (unsigned)measure;
+      return measure >= 0 ? -1 : bfx_usage("--objective wants sensitivity, cycles, energy, edp, size or bops, not '%s'", arg);
+    case OPTION_BITS:
+      return take_bits(arg, &s->bits) ? -1 : bfx_usage("--bits wants widths from 1 to 16, not '%s'", arg);
+    case OPTION_PROFILE:
+      s->profile = arg;
+      return is_name(arg) ? -1 : bfx_usage("--profile wants a name of letters, digits and _, not '%s'", arg);
+    case OPTION_REPORT:
+      s->json = strcmp(arg, "json") == 0;
+      return s->json || strcmp(arg, "text") == 0 ? -1 : bfx_usage("--report wants text or json, not '%s'", arg);
+    default: return take_number(s, id, arg);
+  }
+}
+
+static int take(struct bfx_settings *s, int id, const char *arg) {
+  switch (id) {
+    case OPTION_SENSITIVITY: s->sensitivity = arg; return -1;
+    case OPTION_COSTS: s->costs = arg; return -1;
+    case OPTION_COSTS_REPORT: return take_report(s, arg);
+    case OPTION_TIE: return take_list(s->ties, &s->nties, arg);
+    case OPTION_FIX: return take_list(s->fixes, &s->nfixes, arg);
+    case OPTION_OUT: s->out = arg; return -1;
+    case OPTION_HELP: help(); return 0;
+    default: return take_value(s, id, arg);
+  }
+}
+
+// What only the whole command line can tell.
+static int check(const struct bfx_settings *s) {
+  unsigned products = s->objective == BFX_EDP;
+  for (size_t i = 0; i < s->nbudgets; i++) {
+    products += s->budgets[i].measure == BFX_EDP;
+  }
+  if (products > 1) {
+    return bfx_usage("edp can be the objective or one budget, not %s", "several at once");
+  }
+  if (s->nbudgets == 0) {
+    return bfx_usage("--budget is missing%s", "");
+  }
+  return s->sensitivity ? -1 : bfx_usage("--sensitivity is missing%s", "");
+}
+
+int bfx_precision_options(struct bfx_settings *s, int argc, char **argv) {
+  struct option longs[NROWS + 1];
+  char letters[2 * NROWS + 2];
+  size_t n = 0;
+  letters[n++] = ':';
+  for (int i = 0; i < NROWS; i++) {
+    longs[i] = (struct option){rows[i].name, rows[i].argument ? required_argument : no_argument, NULL, OPTION_NONE + 1 + i};
+    if (rows[i].letter) {
+      letters[n++] = (char)rows[i].letter;
+      if (rows[i].argument) {
+        letters[n++] = ':';
+      }
+    }
+  }
+  letters[n] = 0;
+  longs[NROWS] = (struct option){0};
+  opterr = 0;
+  for (int c; (c = getopt_long(argc, argv, letters, longs, NULL)) != -1;) {
+    if (c == ':') {
+      return bfx_usage("option '%s' wants a value", argv[optind - 1]);
+    }
+    if (c == '?') {
+      return bfx_usage("unknown option '%s'", argv[optind - 1]);
+    }
+    for (int i = 0; i < NROWS && c < OPTION_NONE; i++) {
+      c = rows[i].letter == c ? OPTION_NONE + 1 + i : c;
+    }
+    int status = take(s, c, optarg);
+    if (status >= 0) {
+      return status;
+    }
+  }
+  if (optind >= argc) {
+    return bfx_usage("precision: no network given%s", "");
+  }
+  s->network = argv[optind];
+  return optind + 1 < argc ? bfx_usage("one network at a time; what is '%s'?", argv[optind + 1]) : check(s);
+}

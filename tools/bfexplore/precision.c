@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command `precision`: from a network, sensitivities and costs to a profile.
+#include <stdlib.h>
+#include <string.h>
+
+#include "frontend/load.h"
+#include "tools/bfexplore/explore.h"
+#include "tools/bfexplore/precision.h"
+
+struct work {
+  struct bfx_settings settings;
+  struct bf_diags diags;
+  struct bf_graph *graph;
+  struct bfx_layers layers;
+  struct bfx_costs costs;
+  struct bfx_problem problem;
+  struct bfx_limit limits[BFX_MAX_OPTIONS];
+  struct bfx_solution solution;
+  size_t *item_of;
+};
+
+static const struct bf_range nowhere;
+
+static bool apply_tie(struct work *w, const char *list) {
+  size_t previous = w->layers.count;
+  for (const char *at = list; ; ) {
+    size_t length = strcspn(at, ",");
+    char *name = bf_strndup(at, length);
+    size_t layer = bfx_layers_index(&w->layers, name, nowhere, "--tie", &w->diags);
+    free(name);
+    if (layer == w->layers.count) {
+      return false;
+    }
+    bfx_layers_tie(&w->layers, previous == w->layers.count ? layer : previous, layer);
+    previous = layer;
+    if (!at[length]) {
+      return true;
+    }
+    at += length + 1;
+  }
+}
+
+static bool apply_fix(struct work *w, const char *text) {
+  const char *colon = strrchr(text, ':');
+  char *end;
+  unsigned long bits = colon && colon[1] >= '0' && colon[1] <= '9' ? strtoul(colon + 1, &end, 10) : 0;
+  if (bits < 1 || bits > BFX_MAX_BITS || *end) {
+    bf_error_file(&w->diags, "--fix", "for instance --fix=conv1:8", "'%s' is no layer with a width from 1 to 16", text);
+    return false;
+  }
+  char *name = bf_strndup(text, (size_t)(colon - text));
+  size_t layer = bfx_layers_index(&w->layers, name, nowhere, "--fix", &w->diags);
+  free(name);
+  if (layer == w->layers.count) {
+    return false;
+  }
+  w->layers.items[layer].fixed = (unsigned)bits;
+  return true;
+}
+
+static bool read_costs(struct work *w) {
+  const struct bfx_settings *s = &w->settings;
+  bfx_costs_init(&w->costs, w->layers.count);
+  bfx_costs_model(&w->layers, s->activation_bits, &w->costs);
+  bool ok = true;
+  for (size_t i = 0; ok && i < s->nreports; i++) {
+    ok = bfx_costs_report(s->reports[i].path, s->reports[i].bits, &w->layers, &w->costs, &w->diags);
+  }
+  return ok && (!s->costs || bfx_costs_read(s->costs, &w->layers, &w->costs, &w->diags));
+}
+
+static bool apply_lists(struct work *w) {
+  bool ok = true;
+  for (size_t i = 0; ok && i < w->settings.nties; i++) {
+    ok = apply_tie(w, w->settings.ties[i]);
+  }
+  for (size_t i = 0; ok && i < w->settings.nfixes; i++) {
+    ok = apply_fix(w, w->settings.fixes[i]);
+  }
+  return ok;
+}
+
+// The costs that objective and budgets speak of must be known.
+static bool check_known(struct work *w, unsigned measure) {
+  unsigned wanted = measure == BFX_EDP ? 1u << BFX_CYCLES | 1u << BFX_ENERGY : 1u << measure;
+  if (measure == BFX_SENSITIVITY || (w->costs.known & wanted) == wanted) {
+    return true;
+  }
+  bf_error_file(&w->diags, NULL, "give --costs=FILE, or --costs-report=BITS:FILE for every width",
+                "nothing is known of the costs in %s", bfx_measure_name(measure));
+  return false;
+}
+
+static bool pose(struct work *w) {
+  const struct bfx_settings *s = &w->settings;
+  bool ok = check_known(w, s->objective);
+  for (size_t i = 0; ok && i < s->nbudgets; i++) {
+    ok = check_known(w, s->budgets[i].measure);
+  }
+  w->item_of = bf_alloc(w->layers.count, sizeof *w->item_of);
+  ok = ok && bfx_items_make(&w->layers, &w->costs, s->bits, s->network, &w->problem, w->item_of, &w->diags);
+  for (size_t i = 0; ok && i < s->nbudgets; i++) {
+    ok = bfx_budget_resolve(&s->budgets[i], &w->problem, &w->limits[i], &w->diags);
+  }
+  w->problem.objective = s->objective;
+  w->problem.limits = w->limits;
+  w->problem.nlimits = s->nbudgets;
+  w->problem.seconds = s->seconds;
+  return ok;
+}
+
+static bool solve(struct work *w) {
+  bfx_solve(&w->problem, &w->solution);
+  if (w->solution.outcome == BFX_INFEASIBLE) {
+    bf_error_file(&w->diags, NULL, "allow more, or narrower widths with --bits", "no choice of widths meets the budgets");
+  } else if (w->solution.outcome == BFX_UNKNOWN) {
+    bf_error_file(&w->diags, NULL, "allow more time with --seconds", "no choice was found in %g seconds", w->settings.seconds);
+  }
+  return w->solution.choice != NULL;
+}
+
+static bool print(struct work *w, struct bf_buf *out) {
+  const struct bfx_settings *s = &w->settings;
+  struct bfx_outcome_view view = {s, w->graph->name, &w->layers, &w->problem, &w->solution, w->item_of, w->costs.known};
+  (s->json ? bfx_print_json : bfx_print_text)(&view, out);
+  if (!s->out) {
+    if (!s->json) {
+      bfx_print_profile(&view, out);
+    }
+    return true;
+  }
+  struct bf_buf file = {0};
+  const char *why;
+  bfx_print_text(&view, &file);
+  bfx_print_profile(&view, &file);
+  bool ok = bf_write_file(s->out, file.data, file.length, &why);
+  if (!ok) {
+    bf_error_file(&w->diags, s->out, NULL, "%s", why);
+  }
+  bf_buf_free(&file);
+  return ok;
+}
+
+// No result over its own source.
+static bool check_output(struct work *w) {
+  const struct bfx_settings *s = &w->settings;
+  const char *inputs[3 + BFX_MAX_BITS] = {s->network, s->sensitivity, s->costs};
+  for (size_t i = 0; i < s->nreports; i++) {
+    inputs[3 + i] = s->reports[i].path;
+  }
+  for (size_t i = 0; s->out && i < BF_COUNT(inputs); i++) {
+    if (inputs[i] && bf_same_file(inputs[i], s->out)) {
+      bf_error_file(&w->diags, s->out, NULL, "is an input: it would be overwritten");
+      return false;
+    }
+  }
+  return true;
+}
+
+int command_precision(int argc, char **argv) {
+  struct work *w = bf_alloc(1, sizeof *w);
+  struct bfx_settings *s = &w->settings;
+  struct bf_buf out = {0};
+  *s = (struct bfx_settings){.profile = "mixed", .seconds = 60, .objective = BFX_SENSITIVITY,
+                             .bits = 1u << 2 | 1u << 3 | 1u << 4 | 1u << 6 | 1u << 8};
+  int status = bfx_precision_options(s, argc, argv);
+  if (status < 0) {
+    w->diags.default_file = s->network;
+    w->graph = check_output(w) ? bf_load_network(s->network, NULL, &w->diags) : NULL;
+    (void)(w->graph && bfx_layers_find(w->graph, &w->layers, &w->diags) &&
+           bfx_sensitivity_read(s->sensitivity, &w->layers, &w->diags) && apply_lists(w) && read_costs(w) && pose(w) &&
+           solve(w) && print(w, &out));
+    status = bfx_end(&w->diags, &out);
+  }
+  bfx_solution_free(&w->solution);
+  free(w->problem.items);
+  free(w->item_of);
+  bfx_costs_free(&w->costs);
+  bfx_layers_free(&w->layers);
+  bf_graph_free(w->graph);
+  free(w);
+  return status;
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// The outcome of `precision`: profile, text, JSON.
+#include <jansson.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "tools/bfexplore/precision.h"
+
+static unsigned bits_of(const struct bfx_outcome_view *v, size_t layer) {
+  size_t item = v->item_of[layer];
+  return v->problem->items[item].choices[v->solution->choice[item]].bits;
+}
+
+static unsigned activation_bits_of(const struct bfx_outcome_view *v, size_t layer) {
+  return v->settings->activation_bits ? v->settings->activation_bits : bits_of(v, layer);
+}
+
+static bool known(const struct bfx_outcome_view *v, unsigned measure) {
+  unsigned wanted = measure == BFX_EDP ? 1u << BFX_CYCLES | 1u << BFX_ENERGY : 1u << measure;
+  return measure == BFX_SENSITIVITY || (v->known & wanted) == wanted;
+}
+
+double bfx_gap(const struct bfx_solution *solution, unsigned objective) {
+  double found = solution->value[objective];
+  return found > 0 ? (found - solution->bound) / found : 0;
+}
+
+// Mean bits, by parameters or by MACs.
+static double mean_bits(const struct bfx_outcome_view *v, bool by_macs) {
+  double sum = 0, weight = 0;
+  for (size_t i = 0; i < v->layers->count; i++) {
+    const struct bfx_layer *layer = &v->layers->items[i];
+    double w = (double)(by_macs ? layer->macs : layer->params);
+    sum += w * bits_of(v, i);
+    weight += w;
+  }
+  return sum / weight;
+}
+
+void bfx_print_profile(const struct bfx_outcome_view *v, struct bf_buf *out) {
+  bf_buf_printf(out, "profile %s {\n", v->settings->profile);
+  for (size_t i = 0; i < v->layers->count; i++) {
+    bf_buf_printf(out, "  %s: w%u a%u;\n", v->layers->items[i].name, bits_of(v, i), activation_bits_of(v, i));
+  }
+  bf_buf_puts(out, "}\n");
+}
+
+void bfx_print_text(const struct bfx_outcome_view *v, struct bf_buf *out) {
+  const struct bfx_solution *s = v->solution;
+  unsigned objective = v->problem->objective;
+  bf_buf_printf(out, "# Precision of %s: %zu layers, %zu choices\n", v->network, v->layers->count, v->problem->nitems);
+  for (size_t i = 0; i < v->problem->nlimits; i++) {
+    const struct bfx_limit *limit = &v->problem->limits[i];
+    bf_buf_printf(out, "# budget %s: at most %.9g, used %.9g (%.2f %%)\n", v->settings->budgets[i].text, limit->value,
+                  s->value[limit->measure], limit->value > 0 ? 100 * s->value[limit->measure] / limit->value : 100);
+  }
+  if (s->outcome == BFX_OPTIMAL) {
+    bf_buf_printf(out, "# least %s: %.9g, proven optimal\n", bfx_measure_name(objective), s->value[objective]);
+  } else {
+    bf_buf_printf(out, "# %s: %.9g, NOT proven optimal: the time is up; none is below %.9g (gap %.3g %%)\n",
+                  bfx_measure_name(objective), s->value[objective], s->bound, 100 * bfx_gap(s, objective));
+  }
+  for (unsigned m = 0; m < BFX_MEASURES; m++) {
+    if (known(v, m)) {
+      const char *unit = bfx_measure_unit(m);
+      bf_buf_printf(out, "# %s: %.9g%s%s\n", bfx_measure_name(m), s->value[m], *unit ? " " : "", unit);
+    }
+  }
+  bf_buf_printf(out, "# mean bits: %.3f by weights, %.3f by multiply-accumulates\n", mean_bits(v, false), mean_bits(v, true));
+}
+
+static json_t *measure_values(const struct bfx_outcome_view *v, const double value[BFX_MEASURES]) {
+  json_t *o = json_object();
+  for (unsigned m = 0; m < BFX_MEASURES; m++) {
+    json_object_set_new(o, bfx_measure_name(m), known(v, m) ? json_real(value[m]) : json_null());
+  }
+  return o;
+}
+
+static json_t *budget_values(const struct bfx_outcome_view *v) {
+  json_t *list = json_array();
+  for (size_t i = 0; i < v->problem->nlimits; i++) {
+    const struct bfx_limit *limit = &v->problem->limits[i];
+    json_array_append_new(list, json_pack("{s:s, s:f, s:f}", "measure", bfx_measure_name(limit->measure), "limit", limit->value,
+                                          "used", v->solution->value[limit->measure]));
+  }
+  return list;
+}
+
+static json_t *layer_values(const struct bfx_outcome_view *v) {
+  json_t *list = json_array();
+  for (size_t i = 0; i < v->layers->count; i++) {
+    const struct bfx_layer *layer = &v->layers->items[i];
+    json_array_append_new(list, json_pack("{s:s, s:i, s:i, s:I, s:I, s:i}", "name", layer->name, "bits_w", (int)bits_of(v, i),
+                                          "bits_a", (int)activation_bits_of(v, i), "macs", (json_int_t)layer->macs, "params",
+                                          (json_int_t)layer->params, "choice", (int)v->item_of[i]));
+  }
+  return list;
+}
+
+void bfx_print_json(const struct bfx_outcome_view *v, struct bf_buf *out) {
+  const struct bfx_solution *s = v->solution;
+  unsigned objective = v->problem->objective;
+  json_t *o = json_object();
+  json_object_set_new(o, "schema", json_integer(1));
+  json_object_set_new(o, "network", json_string(v->network));
+  json_object_set_new(o, "profile", json_string(v->settings->profile));
+  json_object_set_new(o, "objective", json_string(bfx_measure_name(objective)));
+  json_object_set_new(o, "optimal", json_boolean(s->outcome == BFX_OPTIMAL));
+  json_object_set_new(o, "value", json_real(s->value[objective]));
+  json_object_set_new(o, "bound", json_real(s->bound));
+  json_object_set_new(o, "gap", json_real(bfx_gap(s, objective)));
+  json_object_set_new(o, "programs", json_integer((json_int_t)s->programs));
+  json_object_set_new(o, "seconds", json_real(s->seconds));
+  json_object_set_new(o, "bits_avg_weights", json_real(mean_bits(v, false)));
+  json_object_set_new(o, "bits_avg_macs", json_real(mean_bits(v, true)));
+  json_object_set_new(o, "budgets", budget_values(v));
+  json_object_set_new(o, "totals", measure_values(v, s->value));
+  json_object_set_new(o, "layers", layer_values(v));
+  char *text = json_dumps(o, JSON_INDENT(1));
+  bf_buf_puts(out, text);
+  bf_buf_puts(out, "\n");
+  free(text);
+  json_decref(o);
+}
