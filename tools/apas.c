@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "isa/program.h"
+#include "tools/common/diagnostics.h"
 
 enum { DONE = 0, WRONG_INPUT = 1, USAGE = 2 };
 
@@ -14,13 +15,6 @@ static const char HELP[] =
     "  -o, --output=FILE  the binary to write\n"
     "      --help         this text\n"
     "      --version      the version\n";
-
-static void report(const struct bf_diags *diags) {
-  struct bf_buf text = {0};
-  bf_diags_render(diags, &text);
-  fputs(bf_buf_cstr(&text), stderr);
-  bf_buf_free(&text);
-}
 
 static bool assemble(const char *input, const char *output, struct bf_diags *diags) {
   char *text = NULL;
@@ -67,7 +61,7 @@ int main(int argc, char **argv) {
   }
   struct bf_diags diags = {0};
   bool ok = assemble(argv[optind], output, &diags);
-  report(&diags);
+  tool_print_diagnostics(&diags);
   bf_diags_free(&diags);
   return ok ? DONE : WRONG_INPUT;
 }

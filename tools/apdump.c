@@ -7,6 +7,7 @@
 
 #include "isa/asm.h"
 #include "isa/container.h"
+#include "tools/common/diagnostics.h"
 
 enum { DONE = 0, WRONG_INPUT = 1, USAGE = 2 };
 
@@ -248,10 +249,7 @@ int main(int argc, char **argv) {
     wanted.headers = true;
   struct bf_diags diags = {0};
   bool ok = show(argv[optind], &wanted, &diags);
-  struct bf_buf text = {0};
-  bf_diags_render(&diags, &text);
-  fputs(bf_buf_cstr(&text), stderr);
-  bf_buf_free(&text);
+  tool_print_diagnostics(&diags);
   bf_diags_free(&diags);
   return ok ? DONE : WRONG_INPUT;
 }

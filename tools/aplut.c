@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "tools/aplut/aplut.h"
+#include "tools/common/diagnostics.h"
 
 static bool show(const struct settings *s, struct bf_buf *out, struct bf_diags *diags) {
   struct array array = {0};
@@ -49,16 +50,14 @@ int main(int argc, char **argv) {
   if (status >= 0) {
     return status;
   }
-  struct bf_buf out = {0}, text = {0};
+  struct bf_buf out = {0};
   struct bf_diags diags = {0};
   bool ok = act(&settings, &out, &diags);
   if (fwrite(bf_buf_cstr(&out), 1, out.length, stdout) != out.length || fflush(stdout) != 0) {
     bf_error_file(&diags, "standard output", NULL, "cannot be written");
     ok = false;
   }
-  bf_diags_render(&diags, &text);
-  fputs(bf_buf_cstr(&text), stderr);
-  bf_buf_free(&text);
+  tool_print_diagnostics(&diags);
   bf_buf_free(&out);
   bf_diags_free(&diags);
   return ok ? 0 : 1;

@@ -8,6 +8,7 @@
 
 #include "tools/aprun/aprun.h"
 #include "tools/aprun/watch.h"
+#include "tools/common/diagnostics.h"
 
 static struct ap_program *load_binary(const struct settings *s, struct bf_diags *diags) {
   char *data;
@@ -303,10 +304,7 @@ int main(int argc, char **argv) {
     if (status == 130) {
       fprintf(stderr, "aprun: interrupted; nothing was written\n");
     }
-    struct bf_buf out = {0};
-    bf_diags_render(&diags, &out);
-    fwrite(bf_buf_cstr(&out), 1, out.length, stderr);
-    bf_buf_free(&out);
+    tool_print_diagnostics(&diags);
     bf_diags_free(&diags);
   }
   options_free(&s);

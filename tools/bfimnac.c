@@ -8,14 +8,16 @@
 #include "backend/compiler.h"
 #include "frontend/load.h"
 #include "isa/ledger.h"
+#include "tools/common/options.h"
+#include "tools/common/diagnostics.h"
 
 enum option_id {
-  OPTION_NONE = 256,
+  OPTION_NONE = TOOL_OPTION_NONE,
 #define BF_OPTION(id, ...) OPTION_##id,
 #include "backend/bfimnac_options.def"
   OPTION_LIMIT
 };
-static const struct option_row { const char *name; int letter; const char *argument, *help; } rows[] = {
+static const struct tool_option rows[] = {
 #define BF_OPTION(id, name, letter, argument, help) {name, letter, argument, help},
 #include "backend/bfimnac_options.def"
 };
@@ -47,13 +49,7 @@ static int usage(const char *fmt, const char *what) {
 
 static void help(void) {
   puts("Usage: bfimnac [OPTION]... INPUT\n\nCompiles INPUT (.bfn, .tflite, .onnx or .bfir) for an associative processor.\n");
-  for (int i = 0; i < NROWS; i++) {
-    char left[64];
-    char letter[8] = "    ";
-    if (rows[i].letter) snprintf(letter, sizeof letter, "-%c, ", rows[i].letter);
-    snprintf(left, sizeof left, "%s--%s%s%s", letter, rows[i].name, rows[i].argument ? "=" : "", rows[i].argument ? rows[i].argument : "");
-    printf("  %-32s %s\n", left, rows[i].help);
-  }
+  tool_options_help(rows, NROWS, 32);
   puts("\nExit status: 0 done, 1 the input is wrong, 2 wrong usage.");
 }
 
@@ -77,7 +73,8 @@ static bool widths(const char *text, unsigned *w, unsigned *a) {
 }
 
 // One option; -1: go on, else the exit status.
-static int take(struct settings *s, int id, const char *arg) {
+static int take(void *settings, int id, const char *arg) {
+  struct settings *s = settings;
   double value = 0;
   int pick = 0;
   switch (id) {
@@ -125,25 +122,9 @@ static int take(struct settings *s, int id, const char *arg) {
 }
 
 static int parse(struct settings *s, int argc, char **argv) {
-  struct option longs[NROWS + 1];
-  char letters[2 * NROWS + 2];
-  size_t n = 0;
-  letters[n++] = ':';
-  for (int i = 0; i < NROWS; i++) {
-    longs[i] = (struct option){rows[i].name, rows[i].argument ? required_argument : no_argument, NULL, OPTION_NONE + 1 + i};
-    if (rows[i].letter) letters[n++] = (char)rows[i].letter;
-    if (rows[i].letter && rows[i].argument) letters[n++] = ':';
-  }
-  letters[n] = 0;
-  longs[NROWS] = (struct option){0};
-  opterr = 0;
-  for (int c; (c = getopt_long(argc, argv, letters, longs, NULL)) != -1;) {
-    if (c == ':') return usage("option '%s' wants a value", argv[optind - 1]);
-    if (c == '?') return usage("unknown option '%s'", argv[optind - 1]);
-    for (int i = 0; i < NROWS && c < OPTION_NONE; i++)
-      if (rows[i].letter == c) c = OPTION_NONE + 1 + i;
-    int status = take(s, c, optarg);
-    if (status >= 0) return status;
+  int status = tool_options_parse(rows, NROWS, argc, argv, usage, take, s);
+  if (status >= 0) {
+    return status;
   }
   if (optind >= argc) return usage("no input file%s", "");
   if (optind + 1 < argc) return usage("more than one input file: '%s'", argv[optind + 1]);
@@ -287,10 +268,7 @@ int main(int argc, char **argv) {
   if (status >= 0) return status;
   struct bf_diags diags = {.default_file = s.input};
   bool ok = run(&s, &diags);
-  struct bf_buf out = {0};
-  bf_diags_render(&diags, &out);
-  if (out.length) fwrite(out.data, 1, out.length, stderr);
-  bf_buf_free(&out);
+  tool_print_diagnostics(&diags);
   bf_diags_free(&diags);
   return ok ? 0 : 1;
 }

@@ -12,6 +12,7 @@
 #include "base/bf_npy.h"
 #include "frontend/load.h"
 #include "ir/reference.h"
+#include "tools/common/diagnostics.h"
 
 enum status { STATUS_DONE = 0, STATUS_WRONG = 1, STATUS_USAGE = 2 };
 
@@ -352,10 +353,7 @@ static void free_bindings(struct bindings *list) {
 }
 
 static void finish(struct session *s) {
-  struct bf_buf text = {0};
-  bf_diags_render(&s->diags, &text);
-  if (text.length) fputs(bf_buf_cstr(&text), stderr);
-  bf_buf_free(&text);
+  tool_print_diagnostics(&s->diags);
   for (size_t i = 0; i < s->records.count; i++) {
     free(s->records.items[i].path);
     bf_array_free(&s->records.items[i].array);

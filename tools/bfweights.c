@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "tools/bfweights/synthetic.h"
+#include "tools/common/diagnostics.h"
 
 enum status { STATUS_DONE = 0, STATUS_WRONG = 1, STATUS_USAGE = 2 };
 
@@ -105,11 +106,8 @@ int main(int argc, char **argv) {
   if (status >= 0) return status;
   struct bf_archive made = {0};
   struct bf_diags diags = {.default_file = s.network};
-  struct bf_buf text = {0};
   status = work(&s, &made, &diags) ? STATUS_DONE : STATUS_WRONG;
-  bf_diags_render(&diags, &text);
-  if (text.length) fputs(bf_buf_cstr(&text), stderr);
-  bf_buf_free(&text);
+  tool_print_diagnostics(&diags);
   bf_archive_free(&made);
   bf_diags_free(&diags);
   return status;

@@ -7,13 +7,14 @@
 #include <string.h>
 
 #include "tools/aplut/aplut.h"
+#include "tools/common/options.h"
 
 enum option_id {
-  OPTION_NONE = 256,
+  OPTION_NONE = TOOL_OPTION_NONE,
 #define BF_OPTION(id, ...) OPTION_##id,
 #include "tools/aplut/options.def"
 };
-static const struct option_row { const char *name; int letter; const char *argument, *help; } rows[] = {
+static const struct tool_option rows[] = {
 #define BF_OPTION(id, name, letter, argument, help) {name, letter, argument, help},
 #include "tools/aplut/options.def"
 };
@@ -38,15 +39,7 @@ static void help(void) {
        "step, or of a truth table of your own: passes, cycles, expected energy, and whether it is proven optimal.\n\n"
        "  aplut add 8 8\n  aplut mul 16 8 8 --check\n  aplut bit:SUBR --features=accumulate\n"
        "  aplut 'sum, carry = a ^ b ^ carry, maj(a, b, carry)' --format=latex\n");
-  for (int i = 0; i < NROWS; i++) {
-    char left[80], letter[8] = "    ";
-    if (rows[i].letter) {
-      snprintf(letter, sizeof letter, "-%c, ", rows[i].letter);
-    }
-    snprintf(left, sizeof left, "%s--%s%s%s", letter, rows[i].name, rows[i].argument ? "=" : "",
-             rows[i].argument ? rows[i].argument : "");
-    printf("  %-36s %s\n", left, rows[i].help);
-  }
+  tool_options_help(rows, NROWS, 36);
   puts("\nExit status: 0 done, 1 the input is wrong, a check failed or an optimum is missed, 2 wrong usage.");
 }
 
@@ -83,7 +76,8 @@ static int take_value(struct settings *s, int id, const char *arg) {
   }
 }
 
-static int take(struct settings *s, int id, const char *arg) {
+static int take(void *settings, int id, const char *arg) {
+  struct settings *s = settings;
   switch (id) {
     case OPTION_FEATURES: s->features = arg; return -1;
     case OPTION_TARGET: s->target = arg; return -1;
@@ -116,38 +110,9 @@ static int take_operands(struct settings *s, int argc, char **argv) {
 }
 
 int options_parse(struct settings *s, int argc, char **argv) {
-  struct option longs[NROWS + 1];
-  char letters[2 * NROWS + 2];
-  size_t n = 0;
-  letters[n++] = ':';
-  for (int i = 0; i < NROWS; i++) {
-    longs[i] = (struct option){rows[i].name, rows[i].argument ? required_argument : no_argument, NULL, OPTION_NONE + 1 + i};
-    if (rows[i].letter) {
-      letters[n++] = (char)rows[i].letter;
-      if (rows[i].argument) {
-        letters[n++] = ':';
-      }
-    }
-  }
-  letters[n] = 0;
-  longs[NROWS] = (struct option){0};
-  opterr = 0;
-  for (int c; (c = getopt_long(argc, argv, letters, longs, NULL)) != -1;) {
-    if (c == ':') {
-      return usage("option '%s' wants a value", argv[optind - 1]);
-    }
-    if (c == '?') {
-      // Among letters in a row getopt has not moved on yet, so it is the letter that is named.
-      const char letter[3] = {'-', (char)optopt, 0};
-      return usage("unknown option '%s'", optopt > 0 && optopt < OPTION_NONE ? letter : argv[optind - 1]);
-    }
-    for (int i = 0; i < NROWS && c < OPTION_NONE; i++) {
-      c = rows[i].letter == c ? OPTION_NONE + 1 + i : c;
-    }
-    int status = take(s, c, optarg);
-    if (status >= 0) {
-      return status;
-    }
+  int status = tool_options_parse(rows, NROWS, argc, argv, usage, take, s);
+  if (status >= 0) {
+    return status;
   }
   return take_operands(s, argc - optind, argv + optind);
 }

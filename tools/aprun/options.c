@@ -7,13 +7,14 @@
 #include <string.h>
 
 #include "tools/aprun/aprun.h"
+#include "tools/common/options.h"
 
 enum option_id {
-  OPTION_NONE = 256,
+  OPTION_NONE = TOOL_OPTION_NONE,
 #define BF_OPTION(id, ...) OPTION_##id,
 #include "tools/aprun/options.def"
 };
-static const struct option_row { const char *name; int letter; const char *argument, *help; } rows[] = {
+static const struct tool_option rows[] = {
 #define BF_OPTION(id, name, letter, argument, help) {name, letter, argument, help},
 #include "tools/aprun/options.def"
 };
@@ -29,17 +30,7 @@ static int usage(const char *fmt, const char *what) {
 
 static void help(void) {
   puts("Usage: aprun [OPTION]... NET.apbin\n\nRuns a compiled network on the simulated associative processor.\n");
-  for (int i = 0; i < NROWS; i++) {
-    char left[80], letter[8] = "    ";
-    const char *argument = rows[i].argument;
-    bool optional = argument != NULL && strcmp(argument, "[NETWORK]") == 0;
-    if (rows[i].letter) {
-      snprintf(letter, sizeof letter, "-%c, ", rows[i].letter);
-    }
-    snprintf(left, sizeof left, "%s--%s%s%s%s", letter, rows[i].name, optional ? "[=" : argument ? "=" : "",
-             optional ? "NETWORK" : argument ? argument : "", optional ? "]" : "");
-    printf("  %-34s %s\n", left, rows[i].help);
-  }
+  tool_options_help(rows, NROWS, 34);
   puts("\nExit status: 0 done, 1 the input is wrong, 2 wrong usage, 130 interrupted.");
 }
 
@@ -97,7 +88,8 @@ static int take_value(struct settings *s, int id, const char *arg) {
   }
 }
 
-static int take(struct settings *s, int id, const char *arg) {
+static int take(void *settings, int id, const char *arg) {
+  struct settings *s = settings;
   switch (id) {
     case OPTION_INPUT: BF_PUSH(s->inputs, s->ninputs, s->inputs_capacity) = named_file(arg); return -1;
     case OPTION_OUTPUT: BF_PUSH(s->outputs, s->noutputs, s->outputs_capacity) = named_file(arg); return -1;
@@ -121,38 +113,9 @@ static int take(struct settings *s, int id, const char *arg) {
 
 int options_parse(struct settings *s, int argc, char **argv) {
   s->engine = ap_engine_available(AP_ENGINE_JIT) ? AP_ENGINE_JIT : AP_ENGINE_INTERP;
-  struct option longs[NROWS + 1];
-  char letters[2 * NROWS + 2];
-  size_t n = 0;
-  letters[n++] = ':';
-  for (int i = 0; i < NROWS; i++) {
-    bool optional = rows[i].argument != NULL && strcmp(rows[i].argument, "[NETWORK]") == 0;
-    int argument = rows[i].argument == NULL ? no_argument : optional ? optional_argument : required_argument;
-    longs[i] = (struct option){rows[i].name, argument, NULL, OPTION_NONE + 1 + i};
-    if (rows[i].letter) {
-      letters[n++] = (char)rows[i].letter;
-      if (argument == required_argument) {
-        letters[n++] = ':';
-      }
-    }
-  }
-  letters[n] = 0;
-  longs[NROWS] = (struct option){0};
-  opterr = 0;
-  for (int c; (c = getopt_long(argc, argv, letters, longs, NULL)) != -1;) {
-    if (c == ':') {
-      return usage("option '%s' wants a value", argv[optind - 1]);
-    }
-    if (c == '?') {
-      return usage("unknown option '%s'", argv[optind - 1]);
-    }
-    for (int i = 0; i < NROWS && c < OPTION_NONE; i++) {
-      c = rows[i].letter == c ? OPTION_NONE + 1 + i : c;
-    }
-    int status = take(s, c, optarg);
-    if (status >= 0) {
-      return status;
-    }
+  int status = tool_options_parse(rows, NROWS, argc, argv, usage, take, s);
+  if (status >= 0) {
+    return status;
   }
   if (optind >= argc) {
     return usage("no binary%s given", "");

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "tools/bfexplore/explore.h"
+#include "tools/common/diagnostics.h"
 
 int bfx_usage(const char *fmt, const char *what) {
   fprintf(stderr, "bfexplore: ");
@@ -16,10 +17,7 @@ int bfx_end(struct bf_diags *diags, struct bf_buf *out) {
       (fwrite(out->data, 1, out->length, stdout) != out->length || fflush(stdout) != 0)) {
     bf_error_file(diags, "standard output", NULL, "cannot be written");
   }
-  struct bf_buf text = {0};
-  bf_diags_render(diags, &text);
-  fputs(bf_buf_cstr(&text), stderr);
-  bf_buf_free(&text);
+  tool_print_diagnostics(diags);
   bf_buf_free(out);
   int status = diags->errors ? 1 : 0;
   bf_diags_free(diags);

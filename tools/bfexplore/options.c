@@ -7,13 +7,14 @@
 
 #include "tools/bfexplore/explore.h"
 #include "tools/bfexplore/precision.h"
+#include "tools/common/options.h"
 
 enum option_id {
-  OPTION_NONE = 256,
+  OPTION_NONE = TOOL_OPTION_NONE,
 #define BF_OPTION(id, ...) OPTION_##id,
 #include "tools/bfexplore/options.def"
 };
-static const struct option_row { const char *name; int letter; const char *argument, *help; } rows[] = {
+static const struct tool_option rows[] = {
 #define BF_OPTION(id, name, letter, argument, help) {name, letter, argument, help},
 #include "tools/bfexplore/options.def"
 };
@@ -24,15 +25,7 @@ static void help(void) {
        "Chooses the bits of every layer with weights so that the objective is least and every budget is met, and writes them as a\n"
        "profile. The choice is proven optimal. Size and bops are known of every network; cycles and energy come from\n"
        "--costs or --costs-report.\n");
-  for (int i = 0; i < NROWS; i++) {
-    char left[80], letter[8] = "    ";
-    if (rows[i].letter) {
-      snprintf(letter, sizeof letter, "-%c, ", rows[i].letter);
-    }
-    snprintf(left, sizeof left, "%s--%s%s%s", letter, rows[i].name, rows[i].argument ? "=" : "",
-             rows[i].argument ? rows[i].argument : "");
-    printf("  %-32s %s\n", left, rows[i].help);
-  }
+  tool_options_help(rows, NROWS, 32);
   puts("\nExit status: 0 done, 1 the input is wrong or no choice meets the budgets, 2 wrong usage.");
 }
 
@@ -115,7 +108,8 @@ static int take_value(struct bfx_settings *s, int id, const char *arg) {
   }
 }
 
-static int take(struct bfx_settings *s, int id, const char *arg) {
+static int take(void *settings, int id, const char *arg) {
+  struct bfx_settings *s = settings;
   switch (id) {
     case OPTION_SENSITIVITY: s->sensitivity = arg; return -1;
     case OPTION_COSTS: s->costs = arg; return -1;
@@ -144,36 +138,9 @@ static int check(const struct bfx_settings *s) {
 }
 
 int bfx_precision_options(struct bfx_settings *s, int argc, char **argv) {
-  struct option longs[NROWS + 1];
-  char letters[2 * NROWS + 2];
-  size_t n = 0;
-  letters[n++] = ':';
-  for (int i = 0; i < NROWS; i++) {
-    longs[i] = (struct option){rows[i].name, rows[i].argument ? required_argument : no_argument, NULL, OPTION_NONE + 1 + i};
-    if (rows[i].letter) {
-      letters[n++] = (char)rows[i].letter;
-      if (rows[i].argument) {
-        letters[n++] = ':';
-      }
-    }
-  }
-  letters[n] = 0;
-  longs[NROWS] = (struct option){0};
-  opterr = 0;
-  for (int c; (c = getopt_long(argc, argv, letters, longs, NULL)) != -1;) {
-    if (c == ':') {
-      return bfx_usage("option '%s' wants a value", argv[optind - 1]);
-    }
-    if (c == '?') {
-      return bfx_usage("unknown option '%s'", argv[optind - 1]);
-    }
-    for (int i = 0; i < NROWS && c < OPTION_NONE; i++) {
-      c = rows[i].letter == c ? OPTION_NONE + 1 + i : c;
-    }
-    int status = take(s, c, optarg);
-    if (status >= 0) {
-      return status;
-    }
+  int status = tool_options_parse(rows, NROWS, argc, argv, bfx_usage, take, s);
+  if (status >= 0) {
+    return status;
   }
   if (optind >= argc) {
     return bfx_usage("precision: no network given%s", "");
