@@ -5,6 +5,7 @@
 
 #include "isa/lut.h"
 
+extern const char AP_BIT_COLUMNS[AP_BIT_STEP_COUNT][AP_LUT_MAX_COLUMNS + 1];
 extern const struct ap_lut_program AP_BIT_TABLES[AP_BIT_STEP_COUNT][4];
 
 // What the variants minimise: cycles; or writes first and cycles second (a write costs more than any number of compares).

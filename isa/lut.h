@@ -89,6 +89,8 @@ struct ap_bit_step_info {
   unsigned known_classic, known_accumulate;  // cycles of the known optimum, 0: none published
 };
 const struct ap_bit_step_info *ap_bit_step_info(unsigned step);  // NULL beyond the last
+// Names of the step's columns, in the order of the table: one letter each; k is the bit of the immediate.
+const char *ap_bit_step_columns(enum ap_bit_step step);
 // The program of a step for an array, by fewest cycles or, if `few_writes`, by fewest writes first.
 const struct ap_lut_program *ap_bit_step_program(enum ap_bit_step step, unsigned features, bool few_writes);
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The microcode generator: bit steps, found from their truth tables when the project was built, strung together to programs of
 // whole vector instructions. tests/unit/test_micro.c runs every program on all operand values.
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,28 +14,6 @@ void gen_step(struct gen *g, enum ap_step_kind kind, const struct ap_lit *lits, 
   for (size_t i = 0; i < count; i++) {
     m->lits = bf_grow(m->lits, m->nlits, &g->lits_capacity, sizeof *m->lits);
     m->lits[m->nlits++] = lits[i];
-  }
-}
-
-// Names of the columns of a bit step in the table's order: first appearance on the right side, then those on the left alone.
-// They are single letters (k: the bit of the immediate); longer words are functions and `where`.
-static void column_names(enum ap_bit_step step, char names[AP_LUT_MAX_COLUMNS + 1]) {
-  const char *text = ap_bit_step_info(step)->table, *right = strchr(text, '=');
-  unsigned count = 0;
-  for (int side = 0; side < 2; side++) {
-    const char *end = side == 0 ? text + strlen(text) : right;
-    for (const char *p = side == 0 ? right : text; p < end;) {
-      const char *word = p;
-      while (p < end && isalpha((unsigned char)*p)) {
-        p++;
-      }
-      names[count] = 0;
-      if (p - word == 1 && strchr(names, *word) == NULL && count < AP_LUT_MAX_COLUMNS) {
-        names[count++] = *word;
-        names[count] = 0;
-      }
-      p += p == word;
-    }
   }
 }
 
@@ -64,10 +41,9 @@ static void emit_compare(struct gen *g, unsigned kind, struct ap_lit *lits, size
 }
 
 void gen_bit_step(struct gen *g, enum ap_bit_step step, unsigned kbit, const struct bind *binds, size_t count) {
-  char names[AP_LUT_MAX_COLUMNS + 1];
+  const char *names = ap_bit_step_columns(step);
   bool few_writes = has(g, AP_PREFER_FEW_WRITES);
   const struct ap_lut_program *program = ap_bit_step_program(step, g->features & AP_FEATURE_ACCUMULATE, few_writes);
-  column_names(step, names);
   for (unsigned s = 0; s < program->nsteps; s++) {
     const struct ap_lut_step *from = &program->steps[s];
     struct ap_lit lits[AP_LUT_MAX_COLUMNS + 1];

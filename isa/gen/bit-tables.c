@@ -51,6 +51,24 @@ static bool search(const struct ap_bit_step_info *step, unsigned variant, struct
   return true;
 }
 
+// The letters by which isa/micro_gen.c binds columns; `$k` is k.
+static bool write_columns(FILE *out, const struct ap_bit_step_info *step) {
+  struct ap_lut_table table;
+  if (!parse(step, &table))
+    return false;
+  fprintf(out, "  \"");
+  for (unsigned c = 0; c < table.ncolumns; c++) {
+    const char *name = table.column[c].name + (table.column[c].role == AP_LUT_PARAM);
+    if (strlen(name) != 1) {
+      fprintf(stderr, "bit step %s: the column name %s is not one letter\n", step->name, name);
+      return false;
+    }
+    fputc(*name, out);
+  }
+  fprintf(out, "\",\n");
+  return true;
+}
+
 static void write_program(FILE *out, const struct ap_lut_program *p) {
   fprintf(out, "  {.nsteps = %u, .compares = %u, .writes = %u, .optimal = %d, .once = %d, .cost = %.17g, .states = %" PRIu64 ",\n"
                "   .steps = {",
@@ -100,8 +118,11 @@ int main(int argc, char **argv) {
     return 2;
   }
   fprintf(out, "// Generated from isa/bit_steps.def.\n#include \"isa/bit_tables.h\"\n\n"
-               "const struct ap_lut_program AP_BIT_TABLES[AP_BIT_STEP_COUNT][4] = {\n");
+               "const char AP_BIT_COLUMNS[AP_BIT_STEP_COUNT][AP_LUT_MAX_COLUMNS + 1] = {\n");
   bool ok = true;
+  for (size_t i = 0; i < BF_COUNT(STEPS); i++)
+    ok &= write_columns(out, &STEPS[i]);
+  fprintf(out, "};\n\nconst struct ap_lut_program AP_BIT_TABLES[AP_BIT_STEP_COUNT][4] = {\n");
   for (size_t i = 0; i < BF_COUNT(STEPS); i++) {
     fprintf(out, "{ // %s\n", STEPS[i].name);
     for (unsigned v = 0; v < 4; v++) {
