@@ -1,23 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backend/emit.h"
 
-static bool take(struct bf_unit *unit, bool whole) {
-  if (unit->allocated && unit->selected) {
-    bf_emit_part(unit->take_context, unit->fields, whole);
-    return true;
-  }
+struct bf_unit bf_compile_unit(const struct bf_graph *graph, const struct bf_compile_options *options, struct bf_diags *diags) {
+  return (struct bf_unit){.graph = graph, .machine = &options->machine, .opt_level = options->opt_level, .mapping = options->mapping,
+                          .objective = options->objective, .diags = diags};
+}
+
+struct bf_pipeline_options bf_compile_pipeline(const struct bf_compile_options *options) {
+  return (struct bf_pipeline_options){options->passes, options->print_after, options->print_out, options->verify_each, options->times};
+}
+
+bool bf_compile_unfinished(struct bf_unit *unit, bool whole) {
   if (unit->fields->nlayers < unit->graph->nnodes || !whole) return true;  // told once, at the end
   bf_error_file(unit->diags, "--passes", "end the pipeline with select,allocate", "the pipeline leaves fields without columns");
   return false;
 }
 
+static bool take(struct bf_unit *unit, bool whole) {
+  if (!unit->allocated || !unit->selected) return bf_compile_unfinished(unit, whole);
+  bf_emit_part(unit->take_context, unit->fields, whole);
+  return true;
+}
+
 struct ap_program *bf_compile(const struct bf_graph *graph, const struct bf_compile_options *options, struct bf_diags *diags) {
   struct bf_emitter emitter;
-  struct bf_unit unit = {.graph = graph, .machine = &options->machine, .opt_level = options->opt_level,
-                         .mapping = options->mapping, .objective = options->objective, .diags = diags,
-                         .take = take, .take_context = &emitter};
-  struct bf_pipeline_options pipeline = {options->passes, options->print_after, options->print_out, options->verify_each,
-                                         options->times};
+  struct bf_unit unit = bf_compile_unit(graph, options, diags);
+  struct bf_pipeline_options pipeline = bf_compile_pipeline(options);
+  unit.take = take;
+  unit.take_context = &emitter;
   struct ap_program *program = NULL;
   bf_emit_begin(&emitter, graph, options);
   if (bf_pipeline_run(&unit, &pipeline)) {

@@ -13,9 +13,7 @@ static const enum ap_op op_of[BF_FOP_COUNT] = {
     [BF_FOP_MIN] = AP_OP_MIN,       [BF_FOP_COMPARE] = AP_OP_COMPARE, [BF_FOP_COMPOR] = AP_OP_COMPOR, [BF_FOP_WRITE] = AP_OP_WRITE,
 };
 
-#define MAX_STREAM_STEPS 60000u  // keeps every table below 2^16 entries
-#define MAX_DESCS 65536u         // a load or store has 16 bits for one
-
+#define MAX_STREAM_STEPS 60000u
 static void emit_mem(struct bf_emitter *e, struct ap_tensor *t, const struct bf_fmem *mem, uint64_t *nconsts) {
   char text[16];
   t->name = bf_arena_strdup(&e->program->arena, mem->name);
@@ -51,29 +49,31 @@ static void emit_memory(struct bf_emitter *e, const struct bf_fprogram *f) {
       bf_fmem_elements(&f->mems[i], p->consts + p->tensors[i].data);
 }
 
+struct ap_grid bf_emit_grid(const struct bf_fgrid *from) {
+  struct ap_grid to = {.tile_rows = from->tile_rows};
+  memcpy(to.count, from->count, sizeof to.count);
+  return to;
+}
+
+struct ap_desc bf_emit_desc(const struct bf_fprogram *f, const struct bf_fdesc *from) {
+  struct ap_desc to = {.grid = from->grid, .tensor = from->mem, .pad_value = from->pad_value};
+  to.bits = (uint8_t)f->mems[from->mem].bits;
+  memcpy(to.row_dim, from->row_dim, sizeof to.row_dim);
+  memcpy(to.row_stride, from->row_stride, sizeof to.row_stride);
+  memcpy(to.origin, from->origin, sizeof to.origin);
+  memcpy(to.tap_count, from->tap_count, sizeof to.tap_count);
+  memcpy(to.tap_step, from->tap_step, sizeof to.tap_step);
+  return to;
+}
+
 static void emit_descs(struct bf_emitter *e, const struct bf_fprogram *f) {
   struct ap_program *p = e->program;
   p->grids = bf_arena_alloc(&p->arena, f->ngrids + 1, sizeof *p->grids);
   p->ngrids = (uint32_t)f->ngrids;
-  for (size_t i = 0; i < f->ngrids; i++) {
-    memcpy(p->grids[i].count, f->grids[i].count, sizeof p->grids[i].count);
-    p->grids[i].tile_rows = f->grids[i].tile_rows;
-  }
+  for (size_t i = 0; i < f->ngrids; i++) p->grids[i] = bf_emit_grid(&f->grids[i]);
   p->descs = bf_arena_alloc(&p->arena, f->ndescs + 1, sizeof *p->descs);
   p->ndescs = (uint32_t)f->ndescs;
-  for (size_t i = 0; i < f->ndescs; i++) {
-    const struct bf_fdesc *from = &f->descs[i];
-    struct ap_desc *to = &p->descs[i];
-    to->grid = from->grid;
-    to->tensor = from->mem;
-    to->bits = (uint8_t)f->mems[from->mem].bits;
-    memcpy(to->row_dim, from->row_dim, sizeof to->row_dim);
-    memcpy(to->row_stride, from->row_stride, sizeof to->row_stride);
-    memcpy(to->origin, from->origin, sizeof to->origin);
-    memcpy(to->tap_count, from->tap_count, sizeof to->tap_count);
-    memcpy(to->tap_step, from->tap_step, sizeof to->tap_step);
-    to->pad_value = from->pad_value;
-  }
+  for (size_t i = 0; i < f->ndescs; i++) p->descs[i] = bf_emit_desc(f, &f->descs[i]);
 }
 
 static struct ap_field field_of(const struct bf_region *region, struct bf_slice slice) {
@@ -81,7 +81,9 @@ static struct ap_field field_of(const struct bf_region *region, struct bf_slice 
   return (struct ap_field){(uint16_t)((unsigned)region->fields[slice.field].col + slice.offset), slice.width};
 }
 
-static struct ap_instr instr_of(const struct bf_region *region, const struct bf_fop *op) {
+enum ap_op bf_emit_op(const struct bf_fop *op) { return op_of[op->kind]; }
+
+struct ap_instr bf_emit_instr(const struct bf_region *region, const struct bf_fop *op) {
   struct ap_instr instr = {.op = op_of[op->kind], .f = {field_of(region, op->d), field_of(region, op->a), field_of(region, op->b)}};
   if (!op->d.width) {  // operators that only read
     instr.f[0] = instr.f[1];
@@ -95,20 +97,25 @@ static struct ap_instr instr_of(const struct bf_region *region, const struct bf_
   return instr;
 }
 
-// A run of stream operations from `at`; returns the index after it.
+// A run of stream operations from `at`, as many as the current table has entries for; returns the index after it. Regions that follow each other
+// load and add alike, so a table serves as many of them as it can.
 static size_t emit_stream(struct bf_emitter *e, const struct bf_region *region, size_t at) {
-  size_t end = at;
-  while (end < region->nops && region->ops[end].in_stream && end - at < MAX_STREAM_STEPS) end++;
-  if (e->nitems + (end - at) > 65536) bf_emit_close_table(e);
-  uint16_t *steps = bf_arena_alloc(&e->program->arena, end - at, sizeof *steps);
-  for (size_t i = at; i < end; i++) {
-    struct ap_instr instr = instr_of(region, &region->ops[i]);
-    steps[i - at] = bf_emit_table_entry(e, &instr);
+  uint16_t steps[MAX_STREAM_STEPS];
+  uint32_t count = 0;
+  for (; at < region->nops && region->ops[at].in_stream && count < MAX_STREAM_STEPS; at++) {
+    struct ap_instr instr = bf_emit_instr(region, &region->ops[at]);
+    uint32_t entry = bf_emit_table_entry(e, &instr);
+    if (entry == BF_TABLE_FULL) break;
+    steps[count++] = (uint16_t)entry;
   }
-  struct ap_stream stream = {(uint32_t)e->ntables, steps, (uint32_t)(end - at)};
+  if (!count) {
+    bf_emit_close_table(e);
+    return at;
+  }
+  struct ap_stream stream = {(uint32_t)e->ntables, bf_emit_keep(e, steps, count, sizeof *steps), count};
   BF_PUSH(e->streams, e->nstreams, e->streams_capacity) = stream;
   bf_emit_code(e, (struct ap_instr){.op = AP_OP_STEPS, .index = (uint32_t)(e->nstreams - 1)});
-  return end;
+  return at;
 }
 
 static void emit_region(struct bf_emitter *e, const struct bf_region *region) {
@@ -117,7 +124,7 @@ static void emit_region(struct bf_emitter *e, const struct bf_region *region) {
   bf_emit_code(e, (struct ap_instr){.op = AP_OP_GRID, .index = region->grid});
   for (size_t i = 0; i < region->nops;) {
     if (region->ops[i].in_stream) i = emit_stream(e, region, i);
-    else bf_emit_code(e, instr_of(region, &region->ops[i++]));
+    else bf_emit_code(e, bf_emit_instr(region, &region->ops[i++]));
   }
   bf_emit_code(e, (struct ap_instr){.op = AP_OP_ENDGRID});
   if (region->barrier_after) bf_emit_code(e, (struct ap_instr){.op = AP_OP_BARRIER});
@@ -164,6 +171,14 @@ void bf_emit_part(struct bf_emitter *e, const struct bf_fprogram *fields, bool w
     e->open = !whole && i + 1 == fields->nlayers;
     if (!e->open) end_layer(e, from, to);
   }
+}
+
+#define MAX_DESCS 65536u  // a load or store has 16 bits for one
+
+bool bf_emit_descs_fit(size_t count, struct bf_diags *diags) {
+  if (count <= MAX_DESCS) return true;
+  bf_error_file(diags, NULL, NULL, "%zu descriptors are needed, at most %u are possible", count, MAX_DESCS);
+  return false;
 }
 
 static void emit_ends(struct bf_emitter *e, const struct bf_graph *graph, const struct bf_fprogram *fields) {
@@ -213,10 +228,7 @@ void bf_emit_begin(struct bf_emitter *e, const struct bf_graph *graph, const str
 struct ap_program *bf_emit_finish(struct bf_emitter *e, const struct bf_graph *graph, const struct bf_fprogram *fields,
                                   const struct bf_compile_options *options, struct bf_diags *diags) {
   struct ap_program *p = e->program;
-  if (fields->ndescs > MAX_DESCS) {
-    bf_error_file(diags, NULL, NULL, "%zu descriptors are needed, at most %u are possible", fields->ndescs, MAX_DESCS);
-    return NULL;
-  }
+  if (!bf_emit_descs_fit(fields->ndescs, diags)) return NULL;
   p->nlayers = e->nlayers;
   emit_memory(e, fields);
   emit_descs(e, fields);

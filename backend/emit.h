@@ -5,6 +5,11 @@
 
 #include "backend/compiler.h"
 
+// What compiling and analysing have in common: the passes' unit, the pipeline; and `take` where fields have no columns.
+struct bf_unit bf_compile_unit(const struct bf_graph *graph, const struct bf_compile_options *options, struct bf_diags *diags);
+struct bf_pipeline_options bf_compile_pipeline(const struct bf_compile_options *options);
+bool bf_compile_unfinished(struct bf_unit *unit, bool whole);
+
 // What tells one instruction of a table from another.
 struct bf_entry_key { uint64_t words[3]; };
 
@@ -34,9 +39,17 @@ struct ap_program *bf_emit_finish(struct bf_emitter *e, const struct bf_graph *g
                                   const struct bf_compile_options *options, struct bf_diags *diags);
 void bf_emit_free(struct bf_emitter *e);  // what the emitter holds, the program too if it was not finished
 
+// What the analysis shares with emission: one item of the field IR as it will be in the program.
+enum ap_op bf_emit_op(const struct bf_fop *op);
+struct ap_instr bf_emit_instr(const struct bf_region *region, const struct bf_fop *op);
+struct ap_grid bf_emit_grid(const struct bf_fgrid *from);
+struct ap_desc bf_emit_desc(const struct bf_fprogram *fields, const struct bf_fdesc *from);
+bool bf_emit_descs_fit(size_t count, struct bf_diags *diags);  // false: an error was added
+
 void bf_emit_code(struct bf_emitter *e, struct ap_instr instr);
-// Index of an instruction in the current table (added if new).
-uint16_t bf_emit_table_entry(struct bf_emitter *e, const struct ap_instr *instr);
+// Index of an instruction in the current table (added if new), or BF_TABLE_FULL.
+#define BF_TABLE_FULL UINT32_MAX
+uint32_t bf_emit_table_entry(struct bf_emitter *e, const struct ap_instr *instr);
 // Closes the current table, if it has entries; the next entry opens another.
 void bf_emit_close_table(struct bf_emitter *e);
 // Generates the microcode that code and tables need, sorted.

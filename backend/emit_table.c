@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "backend/emit.h"
+#include "isa/summary.h"
 
 void *bf_emit_keep(struct bf_emitter *e, const void *items, size_t count, size_t size) {
   if (!count) return NULL;
@@ -41,16 +42,23 @@ static void rehash(struct bf_emitter *e, size_t size) {
   }
 }
 
-uint16_t bf_emit_table_entry(struct bf_emitter *e, const struct ap_instr *instr) {
+#define MAX_ITEMS 65536u  // a step has 16 bits
+
+static bool same_key(const struct bf_entry_key *a, const struct bf_entry_key *b) {
+  return !((a->words[0] ^ b->words[0]) | (a->words[1] ^ b->words[1]) | (a->words[2] ^ b->words[2]));
+}
+
+uint32_t bf_emit_table_entry(struct bf_emitter *e, const struct ap_instr *instr) {
   struct bf_entry_key key = key_of_entry(instr);
   if (2 * (e->nitems + 1) > e->index_size) rehash(e, e->index_size ? 2 * e->index_size : 256);
   size_t at = hash_key(&key) & (e->index_size - 1);
   for (; e->index[at]; at = (at + 1) & (e->index_size - 1))
-    if (!memcmp(&e->keys[e->index[at] - 1], &key, sizeof key)) return (uint16_t)(e->index[at] - 1);
+    if (same_key(&e->keys[e->index[at] - 1], &key)) return e->index[at] - 1;
+  if (e->nitems == MAX_ITEMS) return BF_TABLE_FULL;
   e->index[at] = (uint32_t)e->nitems + 1;
   BF_PUSH(e->items, e->nitems, e->items_capacity) = *instr;
   BF_PUSH(e->keys, e->nkeys, e->keys_capacity) = key;
-  return (uint16_t)(e->nitems - 1);
+  return (uint32_t)(e->nitems - 1);
 }
 
 void bf_emit_close_table(struct bf_emitter *e) {
@@ -67,17 +75,9 @@ void bf_emit_close_table(struct bf_emitter *e) {
 
 struct keys { uint32_t *items; size_t count, capacity; };
 
-static uint32_t key_of(const struct ap_instr *instr) {
-  const struct ap_op_info *info = ap_op_info(instr->op);
-  if (info->op_class != AP_CLASS_COMPUTE) return 0;
-  uint32_t key = (uint32_t)instr->op << 24;
-  for (unsigned i = 0; i < info->micro_widths; i++) key |= (uint32_t)instr->f[i].width << (16 - 8 * i);
-  return key;
-}
-
 static void collect(struct keys *keys, const struct ap_instr *items, size_t count) {
   for (size_t i = 0; i < count; i++) {
-    uint32_t key = key_of(&items[i]);
+    uint32_t key = ap_micro_key(&items[i]);
     if (key && (!keys->count || keys->items[keys->count - 1] != key)) BF_PUSH(keys->items, keys->count, keys->capacity) = key;
   }
 }

@@ -50,6 +50,7 @@ struct bf_buf {
   size_t length, capacity;
 };
 void bf_buf_append(struct bf_buf *buf, const void *data, size_t length);
+void bf_buf_reserve(struct bf_buf *buf, size_t more);  // room for what is known to come, no more
 void bf_buf_puts(struct bf_buf *buf, const char *text);
 void bf_buf_printf(struct bf_buf *buf, const char *fmt, ...) BF_PRINTF(2, 3);
 void bf_buf_u16(struct bf_buf *buf, uint16_t v);  // little endian

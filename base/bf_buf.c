@@ -17,6 +17,14 @@ static void reserve(struct bf_buf *buf, size_t more) {
   buf->capacity = capacity;
 }
 
+void bf_buf_reserve(struct bf_buf *buf, size_t more) {
+  size_t need;
+  if (__builtin_add_overflow(buf->length, more, &need) || need > SIZE_MAX / 2 - 64) abort();
+  if (need + 1 <= buf->capacity) return;
+  buf->data = bf_realloc(buf->data, need + 1, 1);
+  buf->capacity = need + 1;
+}
+
 void bf_buf_append(struct bf_buf *buf, const void *data, size_t length) {
   reserve(buf, length);
   if (length) memcpy(buf->data + buf->length, data, length);

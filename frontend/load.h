@@ -4,6 +4,7 @@
 #ifndef BF_LOAD_H
 #define BF_LOAD_H
 
+#include "base/bf_hash.h"
 #include "base/bf_npy.h"
 #include "ir/graph.h"
 
@@ -16,5 +17,9 @@ struct bf_load_options {
 
 // A verified graph, or NULL and errors in diags. `options` may be NULL. The caller frees the graph.
 struct bf_graph *bf_load_network(const char *path, const struct bf_load_options *options, struct bf_diags *diags);
+
+// A hash over all that this call of bf_load_network would read, and over batch and assumed widths: equal ones load equal graphs. False if
+// a file can't be read (loading tells why).
+bool bf_load_digest(const char *path, const struct bf_load_options *options, struct bf_digest *digest);
 
 #endif

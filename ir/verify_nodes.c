@@ -123,11 +123,15 @@ static struct interval output_sum(const struct bf_tensor *x, const struct bf_ten
   // Padding contributes 0, which need not lie between in.lo and in.hi.
   if (in.lo > 0) in.lo = 0;
   if (in.hi < 0) in.hi = 0;
+  // Weights have 16 bits and zero points 32, so that the sums of the positive and of the negative ones stay within 64.
+  uint64_t positive = 0, negative = 0;
   for (uint64_t i = 0; i < depth; i++) {
-    int64_t weight = w->data[o * depth + i] - zw;
-    sum.lo += weight * (weight > 0 ? in.lo : in.hi);
-    sum.hi += weight * (weight > 0 ? in.hi : in.lo);
+    int64_t weight = (int64_t)((uint64_t)w->data[o * depth + i] - (uint64_t)zw);
+    positive += weight > 0 ? (uint64_t)weight : 0;
+    negative += weight < 0 ? (uint64_t)weight : 0;
   }
+  sum.lo = (int64_t)positive * in.lo + (int64_t)negative * in.hi;
+  sum.hi = (int64_t)positive * in.hi + (int64_t)negative * in.lo;
   return sum;
 }
 

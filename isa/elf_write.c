@@ -112,7 +112,9 @@ static bool build(struct writer *w, const struct ap_program *p) {
 
 static bool read_back(int file, struct bf_buf *out) {
   char chunk[65536];
-  off_t at = 0;
+  off_t at = 0, size = lseek(file, 0, SEEK_END);
+  if (size > 0)
+    bf_buf_reserve(out, (size_t)size);
   for (;;) {
     ssize_t n = pread(file, chunk, sizeof chunk, at);
     if (n < 0 && errno == EINTR)
@@ -138,13 +140,13 @@ bool ap_program_write(const struct ap_program *program, struct bf_buf *out, stru
   bool ok = w.elf && build(&w, program);
   if (!ok)
     bf_error_file(diags, NULL, NULL, "the container cannot be written: %s", elf_errmsg(-1));
-  else if (!(ok = read_back(file, out)))
-    bf_error_file(diags, NULL, NULL, "the container cannot be read back: %s", strerror(errno));
   elf_end(w.elf);
-  close(file);
-  for (size_t i = 0; i < BF_COUNT(w.parts); i++)
+  for (size_t i = 0; i < BF_COUNT(w.parts); i++)  // not twice in memory
     bf_buf_free(&w.parts[i]);
   bf_buf_free(&w.names);
+  if (ok && !(ok = read_back(file, out)))
+    bf_error_file(diags, NULL, NULL, "the container cannot be read back: %s", strerror(errno));
+  close(file);
   if (!ok)
     out->length = start;
   return ok;

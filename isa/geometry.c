@@ -95,9 +95,15 @@ static uint64_t magnitude(int32_t v) {
   return v < 0 ? (uint64_t)-(int64_t)v : (uint64_t)v;
 }
 
+// How the rows of a grid select coordinates.
+struct rows {
+  const uint8_t *row_dim;
+  const int32_t *row_stride;
+};
+
 // True if different values of the seen dimensions always give different coordinates: along each tensor
 // dimension the strides, in ascending order, each exceed the reach of the smaller ones together.
-static bool injective(const struct ap_desc *desc, const struct space *s) {
+static bool injective(const struct rows *desc, const struct space *s) {
   for (unsigned k = 0; k < 4; k++) {
     uint64_t reach = 0;
     bool done[4] = {false, false, false, false};
@@ -131,7 +137,7 @@ static int compare_coordinates(const void *x, const void *y) {
 }
 
 // The general case: two row dimensions meet on one tensor dimension.
-static uint64_t count_by_sorting(const struct ap_grid *grid, const struct ap_desc *desc, uint64_t row0, uint64_t rows) {
+static uint64_t count_by_sorting(const struct ap_grid *grid, const struct rows *desc, uint64_t row0, uint64_t rows) {
   struct coordinate *all = bf_alloc(rows, sizeof *all);
   for (uint64_t i = 0; i < rows; i++) {
     uint32_t r[4];
@@ -148,8 +154,7 @@ static uint64_t count_by_sorting(const struct ap_grid *grid, const struct ap_des
   return distinct;
 }
 
-uint64_t ap_desc_distinct(const struct ap_program *program, const struct ap_desc *desc, uint64_t row0, uint64_t rows) {
-  const struct ap_grid *grid = &program->grids[desc->grid];
+static uint64_t count_distinct(const struct ap_grid *grid, const struct rows *desc, uint64_t row0, uint64_t rows) {
   if (rows == 0)
     return 0;
   struct space s = {.size[4] = 1, .seen[4] = 1};
@@ -164,4 +169,13 @@ uint64_t ap_desc_distinct(const struct ap_program *program, const struct ap_desc
   if (!injective(desc, &s))
     return count_by_sorting(grid, desc, row0, rows);
   return all ? rows : count_range(&s, 0, row0, row0 + rows - 1);
+}
+
+uint64_t ap_desc_distinct(const struct ap_program *program, const struct ap_desc *desc, uint64_t row0, uint64_t rows) {
+  return count_distinct(&program->grids[desc->grid], &(struct rows){desc->row_dim, desc->row_stride}, row0, rows);
+}
+
+uint64_t ap_tile_distinct(const struct ap_grid *grid, const uint8_t row_dim[4], const int32_t row_stride[4], uint32_t tile) {
+  uint64_t row0 = (uint64_t)tile * grid->tile_rows, rest = ap_grid_rows(grid) - row0;
+  return count_distinct(grid, &(struct rows){row_dim, row_stride}, row0, rest < grid->tile_rows ? rest : grid->tile_rows);
 }

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static const struct ap_op_info OPS[AP_OP_LIMIT] = {
+const struct ap_op_info ap_op_table[AP_OP_LIMIT] = {
 #define AP_OP(id, code, name, fmt, cls, micro, widths, bound, tags, features, text)                         \
   [code] = {.mnemonic = name, .format = AP_FORMAT_##fmt, .op_class = AP_CLASS_##cls, .micro_widths = micro, \
             .rule = AP_RULE_##widths, .imm = AP_IMM_##bound, .tag = AP_TAG_##tags, .needs = features, .semantics = text},
@@ -17,17 +17,13 @@ static const struct ap_format_info FORMATS[AP_FORMAT_COUNT] = {
 #include "isa/formats.def"
 };
 
-const struct ap_op_info *ap_op_info(unsigned op) {
-  return op < AP_OP_LIMIT && OPS[op].mnemonic ? &OPS[op] : NULL;
-}
-
 const struct ap_format_info *ap_format_info(enum ap_format format) {
   return (unsigned)format < AP_FORMAT_COUNT ? &FORMATS[format] : NULL;
 }
 
 enum ap_op ap_op_find(const char *mnemonic, size_t length) {
   for (unsigned op = 0; op < AP_OP_LIMIT; op++)
-    if (OPS[op].mnemonic && strlen(OPS[op].mnemonic) == length && memcmp(OPS[op].mnemonic, mnemonic, length) == 0)
+    if (ap_op_table[op].mnemonic && strlen(ap_op_table[op].mnemonic) == length && memcmp(ap_op_table[op].mnemonic, mnemonic, length) == 0)
       return (enum ap_op)op;
   return AP_OP_INVALID;
 }
@@ -61,7 +57,7 @@ static uint64_t used_bits(const struct ap_format_info *format, unsigned fields) 
 }
 
 unsigned ap_encode(const struct ap_instr *instr, uint64_t words[2]) {
-  const struct ap_format_info *format = &FORMATS[OPS[instr->op].format];
+  const struct ap_format_info *format = &FORMATS[ap_op_table[instr->op].format];
   uint64_t word = (uint64_t)instr->op;
   unsigned fields = format->fields;
   if (format == &FORMATS[AP_FORMAT_KEY]) {

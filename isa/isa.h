@@ -57,7 +57,11 @@ struct ap_format_info {
   unsigned words;
   const char *pattern;
 };
-const struct ap_op_info *ap_op_info(unsigned op);  // NULL for an unknown opcode
+extern const struct ap_op_info ap_op_table[AP_OP_LIMIT];  // by opcode; unknown ones have no mnemonic
+// NULL for an unknown opcode.
+static inline const struct ap_op_info *ap_op_info(unsigned op) {
+  return op < AP_OP_LIMIT && ap_op_table[op].mnemonic != NULL ? &ap_op_table[op] : NULL;
+}
 const struct ap_format_info *ap_format_info(enum ap_format format);
 enum ap_op ap_op_find(const char *mnemonic, size_t length);  // AP_OP_INVALID if unknown
 

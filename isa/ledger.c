@@ -43,18 +43,18 @@ uint64_t ap_searched_rows(const struct ap_machine *machine, uint64_t rows) {
   return machine->features & AP_FEATURE_ROW_GATING ? rows : machine->rows;
 }
 
+uint64_t ap_tensor_bits(const struct ap_tensor *tensor) { return ap_tensor_elements(tensor) * tensor->bits; }
+
 uint64_t ap_external_bits(const struct ap_program *program, uint32_t layer) {
   uint64_t bits = 0;
   if (layer == 0) {
     for (uint32_t i = 0; i < program->ninputs; i++) {
-      const struct ap_tensor *t = &program->tensors[program->inputs[i]];
-      bits += ap_tensor_elements(t) * t->bits;
+      bits += ap_tensor_bits(&program->tensors[program->inputs[i]]);
     }
   }
   if (layer + 1 == program->nlayers) {
     for (uint32_t i = 0; i < program->noutputs; i++) {
-      const struct ap_tensor *t = &program->tensors[program->outputs[i]];
-      bits += ap_tensor_elements(t) * t->bits;
+      bits += ap_tensor_bits(&program->tensors[program->outputs[i]]);
     }
   }
   return bits;
@@ -76,20 +76,12 @@ uint32_t ap_region_end(const struct ap_program *program, uint32_t grid) {
   return grid;
 }
 
-static uint64_t mix(uint64_t hash, uint64_t value) {
-  hash ^= value;
-  return hash * UINT64_C(0x100000001b3) ^ hash >> 29;
-}
-
-static uint64_t mix_instr(uint64_t hash, const struct ap_instr *instr) {
-  if (instr->op == AP_OP_LOAD || instr->op == AP_OP_LOADP) {
-    hash = mix(hash, (uint64_t)instr->index << 16 | instr->tap);
-  }
-  return hash;
+static uint64_t add_load(uint64_t key, const struct ap_instr *instr) {
+  return instr->op == AP_OP_LOAD || instr->op == AP_OP_LOADP ? ap_load_key_load(key, instr->index, instr->tap) : key;
 }
 
 uint64_t ap_region_load_key(const struct ap_program *program, uint32_t grid) {
-  uint64_t hash = UINT64_C(0xcbf29ce484222325);
+  uint64_t key = AP_LOAD_KEY_BEGIN;
   uint32_t end = ap_region_end(program, grid);
   for (uint32_t i = grid; i < end; i++) {
     const struct ap_instr *instr = &program->code[i];
@@ -97,15 +89,15 @@ uint64_t ap_region_load_key(const struct ap_program *program, uint32_t grid) {
       const struct ap_stream *stream = &program->streams[instr->index];
       const struct ap_table *table = &program->tables[stream->table];
       for (uint32_t s = 0; s < stream->count; s++) {
-        hash = mix_instr(hash, &table->items[stream->steps[s]]);
+        key = add_load(key, &table->items[stream->steps[s]]);
       }
     } else if (instr->op == AP_OP_LOOP || instr->op == AP_OP_ENDLOOP) {
-      hash = mix(hash, (uint64_t)instr->op << 56 | instr->index);  // loops as they stand, not unrolled
+      key = ap_load_key_loop(key, instr);
     } else {
-      hash = mix_instr(hash, instr);
+      key = add_load(key, instr);
     }
   }
-  return hash;
+  return key;
 }
 
 double ap_energy(const struct ap_technology *tech, const struct ap_machine *machine, const struct ap_events *events,

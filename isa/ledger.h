@@ -49,10 +49,24 @@ uint64_t ap_column_cycles(const struct ap_machine *machine, uint64_t distinct);
 // once if the machine has multicast; compute += the largest compute sum of a CAP; stall = cycles - compute.
 void ap_time_epoch(const struct ap_machine *machine, const struct ap_tile_time *tiles, uint32_t ntiles,
                    struct ap_layer_time *out);
+// The same where tiles that load the same bits are known: they have the same number in `loads`, and others have others. `row_tile` and
+// `load_key` are not looked at.
+void ap_time_tiles(const struct ap_machine *machine, const struct ap_tile_time *tiles, const uint32_t *loads, uint32_t ntiles,
+                   struct ap_layer_time *out);
 
 // The load_key of the tile region that begins at instruction `grid` (a GRID): a hash over the loads of its
-// code in program order, the same for all its tiles.
+// code in program order, loops as they stand, the same for all its tiles.
 uint64_t ap_region_load_key(const struct ap_program *program, uint32_t grid);
+// The hash's parts.
+#define AP_LOAD_KEY_BEGIN UINT64_C(0xcbf29ce484222325)
+static inline uint64_t ap_load_key_mix(uint64_t key, uint64_t value) {
+  key ^= value;
+  return key * UINT64_C(0x100000001b3) ^ key >> 29;
+}
+static inline uint64_t ap_load_key_load(uint64_t key, uint32_t desc, uint16_t tap) { return ap_load_key_mix(key, (uint64_t)desc << 16 | tap); }
+static inline uint64_t ap_load_key_loop(uint64_t key, const struct ap_instr *loop) {
+  return ap_load_key_mix(key, (uint64_t)loop->op << 56 | loop->index);
+}
 // Index of the ENDGRID of the region that begins at `grid`.
 uint32_t ap_region_end(const struct ap_program *program, uint32_t grid);
 // Index of the layer whose code holds instruction `index`; nlayers if none does.
@@ -63,6 +77,7 @@ uint64_t ap_searched_rows(const struct ap_machine *machine, uint64_t rows);
 // Bits crossing the chip border that are charged to a layer in one execution: those of all network inputs to
 // the first layer, of all network outputs to the last.
 uint64_t ap_external_bits(const struct ap_program *program, uint32_t layer);
+uint64_t ap_tensor_bits(const struct ap_tensor *tensor);
 // CAPs that can work at the same time on `tiles` tiles.
 uint64_t ap_machine_caps(const struct ap_machine *machine, uint64_t tiles);
 

@@ -125,6 +125,8 @@ int64_t ap_desc_element(const struct ap_program *program, const struct ap_desc *
 // Number of distinct row coordinates that rows [row0, row0+n) select (broadcast dimensions count once;
 // padding is not taken off): the distinct bits of one loaded bit column.
 uint64_t ap_desc_distinct(const struct ap_program *program, const struct ap_desc *desc, uint64_t row0, uint64_t rows);
+// The same of one tile of a grid whose rows select as a descriptor's.
+uint64_t ap_tile_distinct(const struct ap_grid *grid, const uint8_t row_dim[4], const int32_t row_stride[4], uint32_t tile);
 
 // The validator: proves every column, descriptor, tap, stream, loop, grid, host, tensor and const reference in
 // range, regions and loops well nested, microcode present and checked for each instruction, stores in range and not into

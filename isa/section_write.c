@@ -81,21 +81,41 @@ static void put_tables(const struct ap_program *p, struct bf_buf *out) {
   }
 }
 
+// There are millions of steps: they go out in pieces.
+static void put_steps(const struct ap_stream *stream, unsigned bytes, struct bf_buf *out) {
+  unsigned char piece[4096];
+  size_t n = 0;
+  for (uint32_t s = 0; s < stream->count; s++) {
+    piece[n++] = (unsigned char)stream->steps[s];
+    if (bytes == 2)
+      piece[n++] = (unsigned char)(stream->steps[s] >> 8);
+    if (n < sizeof piece && s + 1 < stream->count)
+      continue;
+    bf_buf_append(out, piece, n);
+    n = 0;
+  }
+}
+
+static unsigned step_bytes(const struct ap_stream *stream) {
+  uint16_t largest = 0;
+  for (uint32_t s = 0; s < stream->count; s++)
+    largest = stream->steps[s] > largest ? stream->steps[s] : largest;
+  return largest < 256 ? 1 : 2;
+}
+
 static void put_streams(const struct ap_program *p, struct bf_buf *out) {
+  size_t bytes = 4;
+  for (uint32_t i = 0; i < p->nstreams; i++)
+    bytes += 9 + (size_t)p->streams[i].count * step_bytes(&p->streams[i]);
+  bf_buf_reserve(out, bytes);
   bf_buf_u32(out, p->nstreams);
   for (uint32_t i = 0; i < p->nstreams; i++) {
     const struct ap_stream *stream = &p->streams[i];
-    uint16_t largest = 0;
-    for (uint32_t s = 0; s < stream->count; s++)
-      largest = stream->steps[s] > largest ? stream->steps[s] : largest;
+    unsigned width = step_bytes(stream);
     bf_buf_u32(out, stream->table);
     bf_buf_u32(out, stream->count);
-    put_byte(out, largest < 256 ? 1 : 2);
-    for (uint32_t s = 0; s < stream->count; s++) {
-      put_byte(out, stream->steps[s] & 0xFF);
-      if (largest >= 256)
-        put_byte(out, stream->steps[s] >> 8);
-    }
+    put_byte(out, width);
+    put_steps(stream, width, out);
   }
 }
 

@@ -1,238 +1,154 @@
 // SPDX-License-Identifier: Apache-2.0
-// The static account: what a program will cost, from its code, tables, stream histograms and grids. Counters
-// that do not depend on data are exact; the others are expectations (isa/micro.h says of what).
-#include <math.h>
+// The static account: what a program will cost, by way of its summary. Counters that do not depend on data are exact; the others are
+// expectations (isa/micro.h says of what).
 #include <stdlib.h>
 #include <string.h>
 
-#include "isa/ledger.h"
-
-// What one run of a region does per tile, apart from the number of rows.
-struct region {
-  uint64_t compares, writes, shifts, counts, compare_cells;  // shifts: by one row each
-  double matches, tags, changed;   // expected, per row
-  uint64_t *loads, *prefetches, *stores;  // instructions by descriptor
-  uint32_t first_prefetch;         // descriptor of the first load.p, or UINT32_MAX
-};
-
-// Expected counters of a layer, rounded once at its end.
-struct expectation {
-  double matches, written, changed;
-};
+#include "isa/summary.h"
 
 struct walk {
   const struct ap_program *program;
-  const struct ap_technology *tech;
-  struct ap_account *layers;
-  struct expectation *expected;
-  struct ap_micro_cost *costs;   // by microcode program
-  struct region region;
-  struct ap_tile_time *tiles;    // of the open epoch
-  size_t ntiles, capacity;
-  uint32_t epoch_layer;          // layer of its first region
+  struct ap_summary_maker *maker;
+  // Of the table that steps go through: kinds of its compute items, and how often each was stepped on.
+  uint32_t *kinds;
+  uint64_t *histogram;
+  uint32_t table;
 };
 
+static bool cost_of(void *context, uint32_t key, struct ap_micro_cost costs[AP_MICROCODES]) {
+  const struct ap_program *program = context;
+  struct ap_instr instr = {.op = (enum ap_op)(key >> 24)};
+  for (unsigned i = 0; i < 3; i++) instr.f[i].width = (uint8_t)(key >> (16 - 8 * i));
+  const struct ap_micro *micro = ap_program_micro(program, &instr);
+  if (micro) costs[0] = ap_micro_cost(micro);
+  return micro != NULL;
+}
+
+static bool is_load(const struct ap_instr *instr) { return instr->op == AP_OP_LOAD || instr->op == AP_OP_LOADP; }
+
 static void add_move(struct walk *w, const struct ap_instr *instr, uint64_t times) {
-  struct region *r = &w->region;
-  switch (instr->op) {
-    case AP_OP_LOAD: r->loads[instr->index] += times; break;
-    case AP_OP_LOADP:
-      r->prefetches[instr->index] += times;
-      if (r->first_prefetch == UINT32_MAX) {
-        r->first_prefetch = instr->index;
-      }
-      break;
-    default: r->stores[instr->index] += times; break;
-  }
+  if (!ap_maker_knows(w->maker, instr->index)) ap_maker_desc(w->maker, instr->index, &w->program->descs[instr->index]);
+  ap_maker_move(w->maker, instr->op, instr->index, times);
 }
 
-static void add_instr(struct walk *w, const struct ap_instr *instr, uint64_t times) {
-  const struct ap_op_info *info = ap_op_info(instr->op);
-  if (times == 0) {
-    return;
-  }
-  if (info->op_class == AP_CLASS_MOVE) {
-    add_move(w, instr, times);
-  } else if (info->op_class == AP_CLASS_COMPUTE) {
-    const struct ap_micro_cost *cost = &w->costs[ap_program_micro(w->program, instr) - w->program->micros];
-    struct region *r = &w->region;
-    r->compares += cost->compares * times;
-    r->writes += cost->writes * times;
-    r->shifts += cost->shifts * instr->imm * times;  // only instructions with a row distance have shift steps
-    r->counts += cost->counts * times;
-    r->compare_cells += cost->compare_cells * times;
-    r->matches += cost->expected_matches * (double)times;
-    r->tags += cost->expected_tags * (double)times;
-    r->changed += cost->expected_changed * (double)times;
-  }
+static void add_instr(struct walk *w, const struct ap_instr *instr, uint32_t kind, uint64_t times) {
+  if (ap_op_info(instr->op)->op_class == AP_CLASS_COMPUTE) ap_maker_run(w->maker, kind, times);
+  else if (ap_op_info(instr->op)->op_class == AP_CLASS_MOVE) add_move(w, instr, times);
 }
 
-// A stream as its histogram times the table. The first prefetch is found by order, not by the histogram.
-static void add_stream(struct walk *w, uint32_t index, uint64_t times) {
+static uint32_t kind_of(struct walk *w, const struct ap_instr *instr) {
+  uint32_t key = ap_micro_key(instr);
+  return key ? ap_maker_kind(w->maker, key, instr->imm) : 0;
+}
+
+static void use_table(struct walk *w, uint32_t number) {
+  const struct ap_table *table = &w->program->tables[number];
+  if (w->table == number) return;
+  w->table = number;
+  w->kinds = bf_realloc(w->kinds, (size_t)table->count + 1, sizeof *w->kinds);
+  w->histogram = bf_realloc(w->histogram, (size_t)table->count + 1, sizeof *w->histogram);
+  memset(w->histogram, 0, ((size_t)table->count + 1) * sizeof *w->histogram);
+  for (uint32_t i = 0; i < table->count; i++) w->kinds[i] = kind_of(w, &table->items[i]);
+}
+
+// A stream as its histogram times the table; loads in their order, on which the first of them and the key of all depend.
+static void add_stream(struct walk *w, uint32_t index, uint64_t times, uint64_t *key) {
   const struct ap_stream *stream = &w->program->streams[index];
   const struct ap_table *table = &w->program->tables[stream->table];
-  uint64_t *histogram = bf_alloc(table->count > 0 ? table->count : 1, sizeof *histogram);
+  use_table(w, stream->table);
   for (uint32_t i = 0; i < stream->count; i++) {
     const struct ap_instr *instr = &table->items[stream->steps[i]];
-    histogram[stream->steps[i]]++;
-    if (instr->op == AP_OP_LOADP && w->region.first_prefetch == UINT32_MAX) {
-      w->region.first_prefetch = instr->index;
-    }
+    bool load = is_load(instr);
+    w->histogram[stream->steps[i]] += !load;
+    if (!load) continue;
+    *key = ap_load_key_load(*key, instr->index, instr->tap);
+    if (times) add_instr(w, instr, 0, times);
   }
   for (uint32_t i = 0; i < table->count; i++) {
-    add_instr(w, &table->items[i], histogram[i] * times);
+    if (w->histogram[i] && times) add_instr(w, &table->items[i], w->kinds[i], w->histogram[i] * times);
+    w->histogram[i] = 0;
   }
-  free(histogram);
 }
 
-// Walks the region's code with the product of the open loop counts.
-static void measure_region(struct walk *w, uint32_t grid, uint32_t end) {
-  uint64_t times[AP_MAX_LOOP_NEST + 1] = {1};
+// The region's code with the product of the open loop counts; returns the index of its end.
+static uint32_t add_region(struct walk *w, uint32_t at) {
+  const struct ap_instr *code = w->program->code;
+  uint64_t times[AP_MAX_LOOP_NEST + 1] = {1}, key = AP_LOAD_KEY_BEGIN;
   unsigned depth = 0;
-  for (uint32_t i = grid + 1; i < end; i++) {
-    const struct ap_instr *instr = &w->program->code[i];
+  ap_maker_region(w->maker, &w->program->grids[code[at].index]);
+  for (at++; code[at].op != AP_OP_ENDGRID; at++) {
+    const struct ap_instr *instr = &code[at];
     switch (instr->op) {
       case AP_OP_LOOP:
         times[depth + 1] = times[depth] * instr->index;
         depth++;
+        key = ap_load_key_loop(key, instr);
         break;
-      case AP_OP_ENDLOOP: depth--; break;
-      case AP_OP_STEPS: add_stream(w, instr->index, times[depth]); break;
-      default: add_instr(w, instr, times[depth]); break;
-    }
-  }
-}
-
-static void clear_region(struct walk *w) {
-  struct region *r = &w->region;
-  size_t bytes = (size_t)w->program->ndescs * sizeof *r->loads;
-  uint64_t *loads = r->loads, *prefetches = r->prefetches, *stores = r->stores;
-  if (bytes > 0) {
-    memset(loads, 0, bytes);
-    memset(prefetches, 0, bytes);
-    memset(stores, 0, bytes);
-  }
-  *r = (struct region){.loads = loads, .prefetches = prefetches, .stores = stores, .first_prefetch = UINT32_MAX};
-}
-
-// Moves of one tile: events and port cycles.
-static void tile_moves(struct walk *w, uint64_t row0, uint64_t rows, struct ap_events *events,
-                       struct ap_tile_time *time) {
-  const struct region *r = &w->region;
-  const struct ap_program *p = w->program;
-  for (uint32_t d = 0; d < p->ndescs; d++) {
-    if (r->loads[d] == 0 && r->prefetches[d] == 0 && r->stores[d] == 0) {
-      continue;
-    }
-    uint64_t bits = p->descs[d].bits;
-    uint64_t cycles = bits * ap_column_cycles(&p->machine, ap_desc_distinct(p, &p->descs[d], row0, rows));
-    events->load += (r->loads[d] + r->prefetches[d]) * bits;
-    events->load_bits += (r->loads[d] + r->prefetches[d]) * bits * rows;
-    events->store += r->stores[d] * bits;
-    events->store_bits += r->stores[d] * bits * rows;
-    time->exposed += (r->loads[d] + r->stores[d]) * cycles;
-    time->stored += r->stores[d] * cycles;
-    time->prefetched += r->prefetches[d] * cycles;
-    if (d == r->first_prefetch) {
-      time->first = cycles;
-    }
-  }
-}
-
-static void account_region(struct walk *w, uint32_t grid, uint32_t layer) {
-  const struct ap_program *p = w->program;
-  const struct ap_grid *g = &p->grids[p->code[grid].index];
-  const struct region *r = &w->region;
-  struct ap_account *account = &w->layers[layer];
-  uint64_t all = ap_grid_rows(g), key = ap_region_load_key(p, grid);
-  uint32_t tiles = ap_grid_tiles(g);
-  for (uint32_t t = 0; t < tiles; t++) {
-    uint64_t row0 = (uint64_t)t * g->tile_rows, rows = all - row0 < g->tile_rows ? all - row0 : g->tile_rows;
-    struct ap_tile_time time = {.row_tile = t, .load_key = key};
-    struct ap_events events = {
-        .compare = r->compares,
-        .write = r->writes,
-        .shift = r->shifts,
-        .count = r->counts,
-        .shift_rows = r->shifts * rows,
-        .count_rows = r->counts * rows,
-        .compare_cells = r->compare_cells * ap_searched_rows(&p->machine, rows),
-    };
-    time.compute = ap_compute_cycles(w->tech, &events);
-    tile_moves(w, row0, rows, &events, &time);
-    ap_events_add(&account->events, &events);
-    BF_PUSH(w->tiles, w->ntiles, w->capacity) = time;
-  }
-  w->expected[layer].matches += r->matches * (double)all;
-  w->expected[layer].written += r->tags * (double)all;
-  w->expected[layer].changed += r->changed * (double)all;
-  account->time.rows += all;
-}
-
-static void end_epoch(struct walk *w) {
-  if (w->ntiles > 0) {
-    ap_time_epoch(&w->program->machine, w->tiles, (uint32_t)w->ntiles, &w->layers[w->epoch_layer].time);
-  }
-  w->ntiles = 0;
-}
-
-static void walk_code(struct walk *w) {
-  const struct ap_program *p = w->program;
-  for (uint32_t i = 0; i < p->ncode; i++) {
-    uint32_t layer = ap_layer_of(p, i);
-    switch (p->code[i].op) {
-      case AP_OP_GRID: {
-        uint32_t end = ap_region_end(p, i);
-        clear_region(w);
-        measure_region(w, i, end);
-        if (w->ntiles == 0) {
-          w->epoch_layer = layer;
-        }
-        account_region(w, i, layer);
-        i = end;
+      case AP_OP_ENDLOOP:
+        depth--;
+        key = ap_load_key_loop(key, instr);
         break;
-      }
-      case AP_OP_HOST: w->layers[layer].events.host++; break;
+      case AP_OP_STEPS: add_stream(w, instr->index, times[depth], &key); break;
+      default:
+        if (is_load(instr)) key = ap_load_key_load(key, instr->index, instr->tap);
+        if (times[depth]) add_instr(w, instr, kind_of(w, instr), times[depth]);
+        break;
+    }
+  }
+  ap_maker_end_region(w->maker, key);
+  return at;
+}
+
+static struct ap_layer_summary *add_layer(struct walk *w, const struct ap_layer *layer) {
+  for (uint32_t i = layer->first; i < layer->end; i++) {
+    switch (w->program->code[i].op) {
+      case AP_OP_GRID: i = add_region(w, i); break;
+      case AP_OP_HOST: ap_maker_host(w->maker); break;
       case AP_OP_BARRIER:
-      case AP_OP_HALT: end_epoch(w); break;
+      case AP_OP_HALT: ap_maker_barrier(w->maker); break;
       default: break;
     }
   }
-  end_epoch(w);
+  struct ap_layer_summary *summary = ap_maker_end_layer(w->maker);
+  if (!summary) abort();  // not of a validated program
+  summary->op = bf_arena_strdup(&summary->arena, layer->op ? layer->op : "");
+  summary->mapping = bf_arena_strdup(&summary->arena, layer->mapping ? layer->mapping : "");
+  summary->bits_w = layer->bits_w;
+  summary->bits_a = layer->bits_a;
+  summary->macs = layer->macs;
+  summary->columns_used = layer->columns_used;
+  return summary;
+}
+
+static void describe(struct ap_summary *s, const struct ap_program *p) {
+  struct bf_arena *arena = &s->head.arena;
+  s->head.network = bf_arena_strdup(arena, p->network ? p->network : "");
+  s->head.weights = bf_arena_strdup(arena, p->weights ? p->weights : "");
+  s->head.batch = p->batch;
+  for (uint32_t i = 0; i < p->nlayers; i++) {
+    s->head.layers[i].name = bf_arena_strdup(arena, p->layers[i].name ? p->layers[i].name : "");
+    s->head.layers[i].line = p->layers[i].line;
+  }
+  ap_summary_name_layers(s);
+  for (uint32_t i = 0; i < p->ninputs; i++) s->input_bits += ap_tensor_bits(&p->tensors[p->inputs[i]]);
+  for (uint32_t i = 0; i < p->noutputs; i++) s->output_bits += ap_tensor_bits(&p->tensors[p->outputs[i]]);
+}
+
+struct ap_summary *ap_summary_of(const struct ap_program *program) {
+  struct walk w = {.program = program, .table = UINT32_MAX};
+  struct ap_summary *summary = ap_summary_new(program->nlayers);
+  w.maker = ap_summary_maker_new(1, cost_of, (void *)program);
+  for (uint32_t i = 0; i < program->nlayers; i++) summary->layers[i] = add_layer(&w, &program->layers[i]);
+  describe(summary, program);
+  ap_summary_maker_free(w.maker);
+  free(w.kinds);
+  free(w.histogram);
+  return summary;
 }
 
 void ap_static_account(const struct ap_program *program, const struct ap_technology *tech, struct ap_account *layers,
                        struct ap_account *total) {
-  struct walk w = {.program = program, .tech = tech, .layers = layers};
-  size_t descs = program->ndescs > 0 ? program->ndescs : 1;
-  w.expected = bf_alloc((size_t)program->nlayers + 1, sizeof *w.expected);
-  w.costs = bf_alloc((size_t)program->nmicros + 1, sizeof *w.costs);
-  w.region.loads = bf_alloc(descs, sizeof *w.region.loads);
-  w.region.prefetches = bf_alloc(descs, sizeof *w.region.prefetches);
-  w.region.stores = bf_alloc(descs, sizeof *w.region.stores);
-  for (uint32_t i = 0; i < program->nmicros; i++) {
-    w.costs[i] = ap_micro_cost(&program->micros[i]);
-  }
-  memset(layers, 0, program->nlayers * sizeof *layers);
-  walk_code(&w);
-  if (total != NULL) {
-    memset(total, 0, sizeof *total);
-  }
-  for (uint32_t i = 0; i < program->nlayers; i++) {
-    struct ap_events *events = &layers[i].events;
-    events->external = ap_external_bits(program, i);
-    events->match_cells = (uint64_t)llround(w.expected[i].matches);
-    events->written_cells = (uint64_t)llround(w.expected[i].written);
-    events->changed_cells = (uint64_t)llround(w.expected[i].changed);
-    ap_account_price(&layers[i], tech, &program->machine);
-    if (total != NULL) {
-      ap_account_add(total, &layers[i]);
-    }
-  }
-  free(w.expected);
-  free(w.costs);
-  free(w.region.loads);
-  free(w.region.prefetches);
-  free(w.region.stores);
-  free(w.tiles);
+  struct ap_summary *summary = ap_summary_of(program);
+  ap_summary_price(summary, &program->machine, tech, layers, total);
+  ap_summary_free(summary);
 }

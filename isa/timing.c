@@ -27,35 +27,26 @@ static uint64_t machine_clusters(const struct ap_machine *machine, uint64_t caps
   return wanted > machine->clusters ? wanted : machine->clusters;
 }
 
-// One tile's loads as seen by its cluster's port.
-struct request {
-  uint64_t cluster, wave, load_key, cycles;
-  uint32_t row_tile;
-};
+// A set of numbers that open addressing finds; each with the wave it was last seen in.
+struct seen { uint64_t number; uint32_t wave; };  // number 0: free
+struct seen_set { struct seen *items; size_t mask; };
 
-static int compare_requests(const void *left, const void *right) {
-  const struct request *a = left, *b = right;
-  if (a->cluster != b->cluster) {
-    return a->cluster < b->cluster ? -1 : 1;
-  }
-  if (a->wave != b->wave) {
-    return a->wave < b->wave ? -1 : 1;
-  }
-  if (a->load_key != b->load_key) {
-    return a->load_key < b->load_key ? -1 : 1;
-  }
-  return (a->row_tile > b->row_tile) - (a->row_tile < b->row_tile);
+static size_t set_size(uint32_t count) {
+  size_t size = 16;
+  while (size < 2 * (size_t)count) size *= 2;
+  return size;
 }
 
-// Adds to port[cluster] the loads of all tiles, multicast ones once.
-static void add_loads(const struct ap_machine *machine, struct request *requests, uint32_t count, uint64_t *port) {
-  qsort(requests, count, sizeof *requests, compare_requests);
-  for (uint32_t i = 0; i < count; i++) {
-    bool repeated = i > 0 && compare_requests(&requests[i - 1], &requests[i]) == 0;
-    if (!machine->multicast || !repeated) {
-      port[requests[i].cluster] += requests[i].cycles;
-    }
-  }
+static size_t spread(uint64_t number) { return (size_t)((number * UINT64_C(0x9E3779B97F4A7C15)) >> 24); }
+
+// True if `number` was noted in this wave before; notes it.
+static bool repeated(struct seen_set *set, uint64_t number, uint32_t wave) {
+  size_t at = spread(number) & set->mask;
+  while (set->items[at].number && set->items[at].number != number) at = (at + 1) & set->mask;
+  struct seen *item = &set->items[at];
+  bool again = item->number && item->wave == wave;
+  *item = (struct seen){number, wave};
+  return again;
 }
 
 static uint64_t largest(const uint64_t *values, uint64_t count) {
@@ -66,37 +57,86 @@ static uint64_t largest(const uint64_t *values, uint64_t count) {
   return most;
 }
 
-void ap_time_epoch(const struct ap_machine *machine, const struct ap_tile_time *tiles, uint32_t ntiles,
+// What the CAPs and the clusters' ports of a machine do in an epoch.
+struct lanes {
+  uint64_t caps, clusters, used, ports;
+  uint64_t *busy, *compute, *port;
+};
+
+// Tile i runs in wave i / caps on CAP i mod caps, which belongs to cluster (i mod caps) mod clusters: counted, not divided.
+static void deal(const struct ap_machine *machine, struct lanes *lanes, const struct ap_tile_time *tiles, const uint32_t *loads,
+                 uint32_t ntiles, struct seen_set *set) {
+  uint64_t cap = 0, cluster = 0;
+  uint32_t wave = 0;
+  for (uint32_t i = 0; i < ntiles; i++) {
+    const struct ap_tile_time *t = &tiles[i];
+    lanes->busy[cap] += t->compute + t->exposed + t->first;
+    lanes->compute[cap] += t->compute;
+    // Tiles of a wave that load the same bits into one cluster share the load.
+    uint64_t loaded = t->exposed - t->stored + t->prefetched;
+    if (machine->multicast && repeated(set, loads[i] * lanes->clusters + cluster + 1, wave)) loaded = 0;
+    lanes->port[cluster] += t->stored + loaded;
+    if (++cluster == lanes->clusters) cluster = 0;
+    if (++cap == lanes->caps) {
+      cap = cluster = 0;
+      wave++;
+    }
+  }
+}
+
+void ap_time_tiles(const struct ap_machine *machine, const struct ap_tile_time *tiles, const uint32_t *loads, uint32_t ntiles,
                    struct ap_layer_time *out) {
   if (ntiles == 0) {
     return;
   }
-  uint64_t caps = ap_machine_caps(machine, ntiles), clusters = machine_clusters(machine, caps);
-  uint64_t used = ntiles < caps ? ntiles : caps, ports = used < clusters ? used : clusters;
-  uint64_t *busy = bf_alloc(used, sizeof *busy), *compute = bf_alloc(used, sizeof *compute);
-  uint64_t *port = bf_alloc(ports, sizeof *port);
-  struct request *requests = bf_alloc(ntiles, sizeof *requests);
-  for (uint32_t i = 0; i < ntiles; i++) {
-    const struct ap_tile_time *t = &tiles[i];
-    uint64_t cap = i % caps;
-    busy[cap] += t->compute + t->exposed + t->first;
-    compute[cap] += t->compute;
-    port[cap % clusters] += t->stored;
-    requests[i] = (struct request){cap % clusters, i / caps, t->load_key, t->exposed - t->stored + t->prefetched,
-                                   t->row_tile};
-  }
-  add_loads(machine, requests, ntiles, port);
+  struct lanes l = {.caps = ap_machine_caps(machine, ntiles)};
+  l.clusters = machine_clusters(machine, l.caps);
+  l.used = ntiles < l.caps ? ntiles : l.caps;
+  l.ports = l.used < l.clusters ? l.used : l.clusters;
+  size_t size = machine->multicast ? set_size(ntiles) : 1;
+  struct seen_set set = {bf_alloc(size, sizeof *set.items), size - 1};
+  l.busy = bf_alloc(l.used, sizeof *l.busy);
+  l.compute = bf_alloc(l.used, sizeof *l.compute);
+  l.port = bf_alloc(l.ports, sizeof *l.port);
+  deal(machine, &l, tiles, loads, ntiles, &set);
   // A CAP and its cluster's port overlap, and so do clusters: the slowest of all decides.
-  uint64_t longest = largest(busy, used), port_time = largest(port, ports), work = largest(compute, used);
+  uint64_t longest = largest(l.busy, l.used), port_time = largest(l.port, l.ports), work = largest(l.compute, l.used);
   uint64_t cycles = longest > port_time ? longest : port_time;
   out->cycles += cycles;
   out->compute += work;
   out->stall += cycles - work;
   out->tiles += ntiles;
-  out->waves += (uint32_t)((ntiles + caps - 1) / caps);
-  out->caps = used > out->caps ? (uint32_t)used : out->caps;
-  free(busy);
-  free(compute);
-  free(port);
-  free(requests);
+  out->waves += (uint32_t)((ntiles + l.caps - 1) / l.caps);
+  out->caps = l.used > out->caps ? (uint32_t)l.used : out->caps;
+  free(l.busy);
+  free(l.compute);
+  free(l.port);
+  free(set.items);
+}
+
+// Numbers for pairs of load key and row tile, in the order of their first appearance.
+struct pair { uint64_t load_key; uint32_t row_tile, number; };  // number 0: free
+
+static void number_loads(const struct ap_tile_time *tiles, uint32_t ntiles, uint32_t *loads) {
+  size_t mask = set_size(ntiles) - 1;
+  struct pair *pairs = bf_alloc(mask + 1, sizeof *pairs);
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < ntiles; i++) {
+    const struct ap_tile_time *t = &tiles[i];
+    size_t at = spread(t->load_key + t->row_tile * UINT64_C(0xD6E8FEB86659FD93)) & mask;
+    while (pairs[at].number && (pairs[at].load_key != t->load_key || pairs[at].row_tile != t->row_tile)) at = (at + 1) & mask;
+    if (!pairs[at].number) pairs[at] = (struct pair){t->load_key, t->row_tile, ++count};
+    loads[i] = pairs[at].number;
+  }
+  free(pairs);
+}
+
+void ap_time_epoch(const struct ap_machine *machine, const struct ap_tile_time *tiles, uint32_t ntiles,
+                   struct ap_layer_time *out) {
+  uint32_t *loads = bf_alloc(ntiles, sizeof *loads);
+  if (machine->multicast) {
+    number_loads(tiles, ntiles, loads);
+  }
+  ap_time_tiles(machine, tiles, loads, ntiles, out);
+  free(loads);
 }

@@ -11,20 +11,21 @@
 
 struct range { uint32_t field; size_t first, last; };
 
-static void touch(struct range *ranges, const struct bf_slice *slice, size_t at) {
-  if (!slice->width) return;
-  struct range *r = &ranges[slice->field];
-  if (r->first == SIZE_MAX) r->first = at;
+// An absent operand touches the spare range behind the others. Without branches: operands come in no order that could be guessed.
+static void touch(struct range *ranges, size_t spare, const struct bf_slice *slice, size_t at) {
+  struct range *r = &ranges[slice->width ? slice->field : spare];
+  r->first = at < r->first ? at : r->first;
   r->last = at;
 }
 
 static struct range *live_ranges(const struct bf_region *region) {
+  size_t spare = region->nfields;
   struct range *ranges = bf_alloc(region->nfields + 1, sizeof *ranges);
-  for (size_t i = 0; i < region->nfields; i++) ranges[i] = (struct range){(uint32_t)i, SIZE_MAX, 0};
+  for (size_t i = 0; i <= region->nfields; i++) ranges[i] = (struct range){(uint32_t)i, SIZE_MAX, 0};
   for (size_t i = 0; i < region->nops; i++) {
-    touch(ranges, &region->ops[i].d, i);
-    touch(ranges, &region->ops[i].a, i);
-    touch(ranges, &region->ops[i].b, i);
+    touch(ranges, spare, &region->ops[i].d, i);
+    touch(ranges, spare, &region->ops[i].a, i);
+    touch(ranges, spare, &region->ops[i].b, i);
   }
   return ranges;
 }

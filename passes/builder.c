@@ -96,7 +96,7 @@ void bf_lower_layer(struct bf_lower *l, const char *mapping, unsigned bits_w, un
 }
 
 // Regions go on to the next passes when they hold this many operations together.
-#define ENOUGH_OPS 65536
+#define ENOUGH_OPS 16384
 
 static void hand_on(struct bf_lower *l) {
   struct bf_unit *unit = l->unit;
@@ -255,6 +255,19 @@ struct bf_val bf_build_mul(struct bf_lower *l, const struct bf_val *a, const str
   return sum;
 }
 
+// There are millions of these: growing is the rare case.
+static void push_op(struct bf_region *region, const struct bf_fop *op) {
+  if (region->nops == region->ops_capacity) region->ops = bf_grow(region->ops, region->nops, &region->ops_capacity, sizeof *op);
+  region->ops[region->nops++] = *op;
+}
+
+static uint32_t push_facts(struct bf_region *region, uint64_t d_hi, uint64_t a_hi) {
+  if (region->nfacts == region->facts_capacity)
+    region->facts = bf_grow(region->facts, region->nfacts, &region->facts_capacity, sizeof *region->facts);
+  region->facts[region->nfacts] = (struct bf_mack_facts){d_hi, a_hi};
+  return (uint32_t)region->nfacts++;
+}
+
 void bf_build_mack(struct bf_lower *l, struct bf_val *d, const struct bf_val *a, int64_t k, bool in_stream) {
   if (!k) return;
   struct bf_digit_masks digits = bf_digit_masks_of(k, l->unit->opt_level > 0);
@@ -264,9 +277,8 @@ void bf_build_mack(struct bf_lower *l, struct bf_val *d, const struct bf_val *a,
     return;
   }
   struct bf_fop op = {.kind = BF_FOP_MACK, .in_stream = in_stream, .d = touched(l, d, (uint64_t)peak),
-                      .a = bf_val_slice(a), .imm = (uint64_t)k, .facts = (uint32_t)l->region->nfacts};
-  BF_PUSH(l->region->facts, l->region->nfacts, l->region->facts_capacity) = (struct bf_mack_facts){d->hi, a->hi};
-  bf_fop_append(l->region, op);
+                      .a = bf_val_slice(a), .imm = (uint64_t)k, .facts = push_facts(l->region, d->hi, a->hi)};
+  push_op(l->region, &op);
   __int128 low = (__int128)d->lo + (__int128)k * (k > 0 ? a->lo : a->hi);
   __int128 high = (__int128)d->hi + (__int128)k * (k > 0 ? a->hi : a->lo);
   if (low < 0) bf_lower_fail(l, NULL, "internal: an accumulator may become negative");

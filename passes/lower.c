@@ -37,6 +37,7 @@ static bool lower_node(struct bf_unit *unit, const struct bf_node *node) {
   for (uint32_t i = 0; i < node->ninputs; i++)
     if (node->inputs[i]->data && !(bf_op_info(node->op)->const_inputs >> i & 1) && !bf_op_elementwise(node->op))
       return bf_lower_fail(&l, "let it be an input of the network", "operand %u (%s) is a constant", i, node->inputs[i]->name);
+  if (lowerings[node->op] && unit->known && unit->known(unit, node)) return true;
   if (!lowerings[node->op])
     return bf_lower_fail(&l, NULL, "operator %s has no AP code yet", bf_op_info(node->op)->name);
   lowerings[node->op](&l);

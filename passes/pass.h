@@ -35,7 +35,9 @@ struct bf_unit {
   void *part_context;
   // Takes the regions that have come through all passes (may be NULL: they are dropped). False: errors were added.
   bool (*take)(struct bf_unit *unit, bool whole);
-  void *take_context;
+  // Asked by `lower` before each node (may be NULL). True: what `take` would get of it is known already, it is not lowered.
+  bool (*known)(struct bf_unit *unit, const struct bf_node *node);
+  void *take_context;     // of both
 };
 
 typedef bool bf_pass_function(struct bf_unit *unit);  // false: errors were added

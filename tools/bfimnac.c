@@ -10,6 +10,7 @@
 #include "isa/ledger.h"
 #include "tools/common/options.h"
 #include "tools/common/diagnostics.h"
+#include "tools/common/network_costs.h"
 
 enum option_id {
   OPTION_NONE = TOOL_OPTION_NONE,
@@ -37,7 +38,7 @@ struct settings {
   uint32_t batch;
   unsigned assume_w, assume_a;
   bool keep_all, verify_each, time_passes;
-  const char *passes, *print_after;
+  const char *passes, *print_after, *cache;
 };
 
 static int usage(const char *fmt, const char *what) {
@@ -115,6 +116,9 @@ static int take(void *settings, int id, const char *arg) {
     pick = s->report = choose(report_names, 2, arg);
     return pick < 0 ? usage("--report wants text or json, not '%s'", arg) : -1;
   case OPTION_TIME_PASSES: s->time_passes = true; return -1;
+  case OPTION_CACHE:
+    s->cache = arg;
+    return arg[0] ? -1 : usage("--cache wants a folder or none%s", "");
   case OPTION_HELP: help(); return 0;
   case OPTION_VERSION: puts("bfimnac " BF_VERSION); return 0;
   default: return usage("option --%s is not available yet", rows[id - OPTION_NONE - 1].name);
@@ -169,16 +173,22 @@ static void print_columns(const struct ap_program *program, struct bf_buf *out) 
                   program->layers[i].columns_used, program->machine.columns);
 }
 
-static bool report(const struct settings *s, const struct ap_program *program, const struct ap_technology *tech,
-                   struct bf_diags *diags) {
-  struct ap_account *layers = bf_alloc(program->nlayers + 1, sizeof *layers), total = {0};
+static bool print_report(const struct settings *s, const struct ap_program *program, const struct ap_technology *tech,
+                         const struct ap_account *layers, const struct ap_account *total, struct bf_diags *diags) {
   struct bf_buf out = {0};
-  ap_static_account(program, tech, layers, &total);
-  struct ap_report r = {.program = program, .tech = tech, .layers = layers, .total = &total, .count = "expected"};
+  struct ap_report r = {.program = program, .tech = tech, .layers = layers, .total = total, .count = "expected"};
   if (s->report) ap_report_json(&r, &out);
   else ap_report_text(&r, &out);
   bool ok = write_out(NULL, &out, diags);
   bf_buf_free(&out);
+  return ok;
+}
+
+static bool report(const struct settings *s, const struct ap_program *program, const struct ap_technology *tech,
+                   struct bf_diags *diags) {
+  struct ap_account *layers = bf_alloc(program->nlayers + 1, sizeof *layers), total = {0};
+  ap_static_account(program, tech, layers, &total);
+  bool ok = print_report(s, program, tech, layers, &total, diags);
   free(layers);
   return ok;
 }
@@ -200,10 +210,67 @@ static void print_times(const struct bf_pass_times *times) {
   for (size_t i = 0; i < times->count; i++) fprintf(stderr, "%-12s %9.3f ms\n", times->items[i].name, 1e3 * times->items[i].seconds);
 }
 
-static bool compile(const struct settings *s, const struct bf_graph *graph, struct bf_diags *diags) {
+static struct bf_load_options load_options(const struct settings *s) {
+  return (struct bf_load_options){.assume_w = s->assume_w, .assume_a = s->assume_a, .batch = s->batch};
+}
+
+static bool compile(const struct settings *s, struct bf_compile_options *o, struct bf_diags *diags) {
+  struct bf_load_options load = load_options(s);
+  struct bf_graph *graph = bf_load_network(s->input, &load, diags);
+  struct ap_program *program = graph ? bf_compile(graph, o, diags) : NULL;
+  bf_graph_free(graph);
+  if (o->print_out->length) fwrite(o->print_out->data, 1, o->print_out->length, stderr);
+  if (s->time_passes) print_times(o->times);
+  bool ok = program && emit_program(s, program, &o->tech, diags);
+  ap_program_free(program);
+  return ok;
+}
+
+// --- costs without code ----------------------------------------------------------------------------------------
+
+static void print_story(const struct tool_costs_story *story, struct bf_cost_cache *cache, const struct bf_pass_times *times) {
+  const struct bf_cost_cache_use use = cache ? bf_cost_cache_use(cache) : (struct bf_cost_cache_use){0};
+  const struct { const char *name; double seconds; } stages[] = {
+      {"digest", story->digest_s}, {"find", story->find_s}, {"load", story->load_s}, {"analyse", story->analyse_s}};
+  for (size_t i = 0; i < BF_COUNT(stages); i++) fprintf(stderr, "%-12s %9.3f ms\n", stages[i].name, 1e3 * stages[i].seconds);
+  print_times(times);
+  fprintf(stderr, "cache: %s", !cache ? "none" : story->found ? "found" : "not found");
+  if (cache && !story->found) fprintf(stderr, ", %llu layers of it were", (unsigned long long)use.layers_found);
+  fprintf(stderr, "%s%s\n", use.unwritable ? "; cannot be written: " : "", use.unwritable ? use.unwritable : "");
+}
+
+// The report alone needs no code: the analysis of the network is taken from the cache where it is there.
+static bool analyse(const struct settings *s, const struct bf_compile_options *o, struct bf_diags *diags) {
+  struct bf_load_options load = load_options(s);
+  struct tool_costs_story story;
+  char *folder = tool_cache_folder(s->cache);
+  struct bf_cost_cache *cache = folder ? bf_cost_cache_new(folder) : NULL;
+  struct bf_costs *costs = tool_costs_open(s->input, &load, o, cache, &story, diags);
+  if (o->print_out->length) fwrite(o->print_out->data, 1, o->print_out->length, stderr);
+  if (s->time_passes) print_story(&story, cache, o->times);
+  bool ok = costs != NULL;
+  if (ok) {
+    struct ap_account *layers = bf_alloc(bf_costs_layers(costs) + 1, sizeof *layers), total;
+    struct ap_program program;
+    ok = bf_costs_price(costs, &o->machine, &o->tech, layers, &total);
+    bf_costs_program(costs, &o->machine, &o->tech, &program);
+    ok = ok && print_report(s, &program, &o->tech, layers, &total, diags);
+    free(layers);
+  }
+  bf_costs_free(costs);
+  bf_cost_cache_free(cache);
+  free(folder);
+  return ok;
+}
+
+// Machine and technology, then code or costs.
+static bool build(const struct settings *s, struct bf_diags *diags) {
+  struct bf_buf printed = {0};
+  struct bf_pass_times times = {0};
   struct bf_compile_options o = {.opt_level = s->opt_level, .mapping = (enum bf_mapping)s->mapping,
                                  .objective = (enum bf_objective)s->objective, .batch = s->batch, .keep_all = s->keep_all,
-                                 .verify_each = s->verify_each, .passes = s->passes, .print_after = s->print_after};
+                                 .verify_each = s->verify_each, .passes = s->passes, .print_after = s->print_after,
+                                 .print_out = &printed, .times = &times};
   const struct bf_source *source;
   if (!ap_machine_load(s->target, &o.machine, &source, diags)) return false;
   if (!ap_technology_load(s->tech ? s->tech : o.machine.technology, &o.tech, diags)) return false;
@@ -212,16 +279,9 @@ static bool compile(const struct settings *s, const struct bf_graph *graph, stru
     bf_error_file(diags, "--vdd", "the nominal supply is in the technology file", "%g V is outside the range of technology %s", s->vdd, o.tech.name);
     ok = false;
   }
-  struct bf_buf printed = {0};
-  struct bf_pass_times times = {0};
-  o.print_out = &printed;
-  o.times = &times;
-  struct ap_program *program = ok ? bf_compile(graph, &o, diags) : NULL;
-  if (printed.length) fwrite(printed.data, 1, printed.length, stderr);
-  if (s->time_passes) print_times(&times);
-  ok = program && emit_program(s, program, &o.tech, diags);
+  bool report_alone = s->report >= 0 && !s->output && s->emit == EMIT_APBIN;
+  ok = ok && (report_alone ? analyse(s, &o, diags) : compile(s, &o, diags));
   bf_buf_free(&printed);
-  ap_program_free(program);
   ap_technology_free(&o.tech);
   return ok;
 }
@@ -243,23 +303,28 @@ static bool emit_graph(const struct settings *s, const struct bf_graph *graph, c
   return ok;
 }
 
+// The network itself, in one of its forms.
+static bool translate(const struct settings *s, struct bf_diags *diags) {
+  struct bf_buf text = {0};
+  struct bf_archive weights = {0};
+  struct bf_load_options load = load_options(s);
+  load.text = s->emit == EMIT_BFN ? &text : NULL;
+  load.weights = s->emit == EMIT_BFN ? &weights : NULL;
+  struct bf_graph *graph = bf_load_network(s->input, &load, diags);
+  bool ok = graph && emit_graph(s, graph, &text, &weights, diags);
+  bf_graph_free(graph);
+  bf_buf_free(&text);
+  bf_archive_free(&weights);
+  return ok;
+}
+
 static bool run(const struct settings *s, struct bf_diags *diags) {
   if (s->output && bf_same_file(s->input, s->output)) {
     bf_error_file(diags, s->output, NULL, "the output is the input file itself");
     return false;
   }
-  struct bf_buf text = {0};
-  struct bf_archive weights = {0};
-  bool bfn = s->emit == EMIT_BFN, graph_only = bfn || s->emit == EMIT_IR || s->emit == EMIT_DOT;
-  struct bf_load_options load = {.assume_w = s->assume_w, .assume_a = s->assume_a, .batch = s->batch};
-  load.text = bfn ? &text : NULL;
-  load.weights = bfn ? &weights : NULL;
-  struct bf_graph *graph = bf_load_network(s->input, &load, diags);
-  bool ok = graph && (graph_only ? emit_graph(s, graph, &text, &weights, diags) : compile(s, graph, diags));
-  bf_graph_free(graph);
-  bf_buf_free(&text);
-  bf_archive_free(&weights);
-  return ok;
+  bool graph_only = s->emit == EMIT_BFN || s->emit == EMIT_IR || s->emit == EMIT_DOT;
+  return graph_only ? translate(s, diags) : build(s, diags);
 }
 
 int main(int argc, char **argv) {

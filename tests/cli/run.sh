@@ -21,7 +21,8 @@ LIB=$SRC/tests/cli/lib.sh
 export CASE SRC DATA LIB
 PATH=$BIN:$BIN/tests:$PATH
 LC_ALL=C
-export PATH LC_ALL
+BFIMNA_CACHE=none  # nothing outside the work folder
+export PATH LC_ALL BFIMNA_CACHE
 
 rm -rf "$WORK"
 mkdir -p "$WORK/in" && cd "$WORK/in" || exit 3

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/bf_diag.h"
+#include "base/bf_hash.h"
 
 static void test_arena(void **state) {
   struct bf_arena arena = {0};
@@ -166,12 +167,51 @@ static void test_render_bounds(void **state) {
   bf_diags_free(&diags);
 }
 
+// The verification value that SMHasher publishes for MurmurHash3_x64_128: hashes of the keys 0, 01, 012, … with seeds 256 - length, hashed.
+static void test_hash(void **state) {
+  unsigned char key[256], all[256 * 16];
+  char text[33];
+  struct bf_hasher h;
+  for (unsigned n = 0; n < 256; n++) {
+    key[n] = (unsigned char)n;
+    bf_hasher_begin(&h, 256 - n);
+    bf_hasher_add(&h, key, n / 3);  // in pieces
+    bf_hasher_add(&h, key + n / 3, n - n / 3);
+    struct bf_digest d = bf_hasher_end(&h);
+    for (unsigned i = 0; i < 16; i++) all[16 * n + i] = (unsigned char)(d.words[i / 8] >> 8 * (i % 8));
+  }
+  bf_hasher_begin(&h, 0);
+  bf_hasher_add(&h, all, sizeof all);
+  struct bf_digest d = bf_hasher_end(&h);
+  assert_int_equal((uint32_t)d.words[0], 0x6384BA69);
+  assert_int_equal(strlen(bf_digest_text(text, &d)), 32);
+}
+
+// However the bytes come in pieces, the hash is the same.
+static void test_hash_pieces(void **state) {
+  char bytes[100];
+  for (unsigned i = 0; i < sizeof bytes; i++) bytes[i] = (char)(i * 7);
+  struct bf_hasher h;
+  bf_hasher_begin(&h, 1);
+  bf_hasher_add(&h, bytes, sizeof bytes);
+  struct bf_digest whole = bf_hasher_end(&h);
+  for (size_t a = 0; a <= sizeof bytes; a++)
+    for (size_t b = a; b <= sizeof bytes; b++) {
+      bf_hasher_begin(&h, 1);
+      bf_hasher_add(&h, bytes, a);
+      bf_hasher_add(&h, bytes + a, b - a);
+      bf_hasher_add(&h, bytes + b, sizeof bytes - b);
+      struct bf_digest d = bf_hasher_end(&h);
+      assert_true(bf_digest_equal(&d, &whole));
+    }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_arena),   cmocka_unit_test(test_push_and_buf),
       cmocka_unit_test(test_numbers), cmocka_unit_test(test_nearest),
       cmocka_unit_test(test_files),   cmocka_unit_test(test_render),
-      cmocka_unit_test(test_render_bounds),
+      cmocka_unit_test(test_render_bounds), cmocka_unit_test(test_hash), cmocka_unit_test(test_hash_pieces),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

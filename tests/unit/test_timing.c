@@ -102,6 +102,54 @@ static void test_epochs_add(void **state) {
   assert_int_equal(time.caps, 1);
 }
 
+// The rules of docs/cost-model.md word by word, in quadratic time.
+static struct ap_layer_time by_the_rules(struct ap_machine m, const struct ap_tile_time *tiles, uint32_t count) {
+  uint64_t n = ap_machine_caps(&m, count), clusters = (n + m.caps_per_cluster - 1) / m.caps_per_cluster, longest = 0, work = 0;
+  clusters = clusters > m.clusters ? clusters : m.clusters;
+  for (uint32_t i = 0; i < count; i++) {
+    uint64_t busy = 0, compute = 0, port = 0, cluster = i % n % clusters;
+    for (uint32_t k = 0; k < count; k++) {
+      const struct ap_tile_time *t = &tiles[k];
+      busy += k % n == i % n ? t->compute + t->exposed + t->first : 0;
+      compute += k % n == i % n ? t->compute : 0;
+      if (k % n % clusters != cluster) continue;
+      bool shared = false;
+      for (uint32_t e = 0; e < k && m.multicast; e++)
+        shared |= e / n == k / n && e % n % clusters == cluster && tiles[e].row_tile == t->row_tile && tiles[e].load_key == t->load_key;
+      port += t->stored + (shared ? 0 : t->exposed - t->stored + t->prefetched);
+    }
+    uint64_t slower = busy > port ? busy : port;
+    longest = slower > longest ? slower : longest;
+    work = compute > work ? compute : work;
+  }
+  return (struct ap_layer_time){.cycles = longest, .compute = work, .stall = longest - work};
+}
+
+static void test_rules(void **state) {
+  uint64_t seed = 9;
+  for (int round = 0; round < 400; round++) {
+    struct ap_tile_time t[60];
+    uint32_t numbers[70];
+    for (size_t i = 0; i < BF_COUNT(numbers); i++) {
+      seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
+      numbers[i] = (uint32_t)(seed >> 40);
+    }
+    uint32_t count = 1 + numbers[0] % 60;
+    struct ap_machine m = machine(1 + numbers[1] % (round & 1 ? 4 : 200), 1 + numbers[2] % 5);
+    m.multicast = numbers[3] & 1;
+    m.unlimited_caps = numbers[3] & 2;
+    for (uint32_t i = 0; i < count; i++) {
+      uint32_t x = numbers[4 + i], key = x % 3, row_tile = x / 3 % 3, loads = 10 * key + row_tile;  // equal loads take equal time
+      t[i] = (struct ap_tile_time){.row_tile = row_tile, .load_key = key, .compute = x % 97, .stored = x % 11, .exposed = loads + x % 11,
+                                   .prefetched = 7 * key, .first = key};
+    }
+    struct ap_layer_time want = by_the_rules(m, t, count), got = epoch(m, t, count);
+    assert_int_equal(got.cycles, want.cycles);
+    assert_int_equal(got.compute, want.compute);
+    assert_int_equal(got.stall, want.stall);
+  }
+}
+
 static void test_energy(void **state) {
   struct ap_technology tech = {.compare_match_j = 1, .compare_mismatch_j = 10, .write_j = 100, .write_same_j = 1000,
                                .load_bit_j = 1e4, .store_bit_j = 1e5, .external_bit_j = 1e6, .leakage_w_per_cell = 1e9};
@@ -130,7 +178,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_column_cycles), cmocka_unit_test(test_one_tile),  cmocka_unit_test(test_waves_and_port),
       cmocka_unit_test(test_multicast),     cmocka_unit_test(test_unlimited_caps), cmocka_unit_test(test_epochs_add),
-      cmocka_unit_test(test_energy),        cmocka_unit_test(test_compute_cycles),
+      cmocka_unit_test(test_rules), cmocka_unit_test(test_energy),        cmocka_unit_test(test_compute_cycles),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

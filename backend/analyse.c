@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backend/analyse.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/emit.h"
+#include "isa/validate.h"
+#include "passes/builder.h"
+
+#define MEMO 4096u
+
+struct analysis {
+  const struct bf_compile_options *options;
+  struct bf_cost_cache *cache;
+  struct ap_summary *summary;
+  struct ap_summary_maker *maker;
+  struct bf_digest *keys;          // a node each
+  struct { uint64_t shape; uint32_t kind; } memo[MEMO];  // kinds by operator and widths; shape 0: free
+  size_t descs;                    // when the layer began
+  bool open, failed;
+  uint32_t columns;
+  struct bf_diags *diags;
+};
+
+static bool cost_of(void *context, uint32_t key, struct ap_micro_cost costs[AP_MICROCODES]) {
+  struct analysis *a = context;
+  const uint8_t width[3] = {(uint8_t)(key >> 16), (uint8_t)(key >> 8), (uint8_t)key};
+  for (unsigned i = 0; i < AP_MICROCODES; i++) {
+    struct ap_micro micro;
+    unsigned features = a->options->machine.features | (i == AP_MICROCODE_FEW_WRITES ? AP_PREFER_FEW_WRITES : 0);
+    if (!ap_micro_generate((enum ap_op)(key >> 24), width, features, &micro)) {
+      bf_error_file(a->diags, NULL, NULL, "internal: no microcode for %s at widths %u, %u, %u", ap_op_info(key >> 24)->mnemonic, width[0],
+                    width[1], width[2]);
+      a->failed = true;
+      return false;
+    }
+    costs[i] = ap_micro_cost(&micro);
+    ap_micro_free(&micro);
+  }
+  return true;
+}
+
+static void add_compute(struct analysis *a, const struct bf_region *region, const struct bf_fop *op) {
+  uint64_t shape = (uint64_t)op->kind << 24 | op->d.width << 16 | op->a.width << 8 | op->b.width;
+  size_t at = (shape * UINT64_C(0x9E3779B97F4A7C15)) >> 52;
+  if (a->memo[at].shape != shape) {
+    struct ap_instr instr = bf_emit_instr(region, op);
+    uint32_t kind = ap_maker_kind(a->maker, ap_micro_key(&instr), instr.imm);
+    if (ap_op_info(instr.op)->imm == AP_IMM_ROWS) {  // the distance counts, too
+      ap_maker_run(a->maker, kind, 1);
+      return;
+    }
+    a->memo[at].shape = shape;
+    a->memo[at].kind = kind;
+  }
+  ap_maker_run(a->maker, a->memo[at].kind, 1);
+}
+
+static void add_move(struct analysis *a, const struct bf_fprogram *fields, const struct bf_fop *op) {
+  if (!ap_maker_knows(a->maker, op->desc)) {
+    struct ap_desc desc = bf_emit_desc(fields, &fields->descs[op->desc]);
+    ap_maker_desc(a->maker, op->desc, &desc);
+  }
+  ap_maker_move(a->maker, bf_emit_op(op), op->desc, 1);
+}
+
+static void add_region(struct analysis *a, const struct bf_fprogram *fields, const struct bf_region *region) {
+  struct ap_grid grid = bf_emit_grid(&fields->grids[region->grid]);
+  uint64_t key = AP_LOAD_KEY_BEGIN;
+  ap_maker_region(a->maker, &grid);
+  for (const struct bf_fop *op = region->ops; op < region->ops + region->nops; op++) {
+    if (op->kind == BF_FOP_LOAD || op->kind == BF_FOP_LOADP) key = ap_load_key_load(key, op->desc, (uint16_t)op->tap);
+    else if (op->kind != BF_FOP_STORE) {
+      add_compute(a, region, op);
+      continue;
+    }
+    add_move(a, fields, op);
+  }
+  ap_maker_end_region(a->maker, key);
+  if (region->barrier_after) ap_maker_barrier(a->maker);
+  if (region->columns_used > a->columns) a->columns = region->columns_used;
+}
+
+static bool end_layer(struct analysis *a, const struct bf_fprogram *fields, const struct bf_flayer *from) {
+  if (from->host) {
+    ap_maker_host(a->maker);
+    ap_maker_barrier(a->maker);
+  }
+  struct ap_layer_summary *layer = ap_maker_end_layer(a->maker);
+  if (!layer) {
+    if (!a->failed) bf_error_file(a->diags, NULL, "use a machine with more rows or a smaller batch", "the program has more than 2^20 tiles");
+    return false;
+  }
+  uint32_t id = from->node->id;
+  layer->op = bf_arena_strdup(&layer->arena, bf_op_info(from->node->op)->name);
+  layer->mapping = bf_arena_strdup(&layer->arena, from->mapping);
+  layer->bits_w = (uint8_t)from->bits_w;
+  layer->bits_a = (uint8_t)from->bits_a;
+  layer->macs = bf_node_macs(from->node);
+  layer->columns_used = a->columns;
+  layer->descs = (uint32_t)(fields->ndescs - a->descs);
+  a->summary->layers[id] = layer;
+  if (a->cache) bf_cost_cache_add_layer(a->cache, &a->keys[id], layer);
+  a->columns = 0;
+  a->descs = fields->ndescs;
+  return true;
+}
+
+static bool take(struct bf_unit *unit, bool whole) {
+  struct analysis *a = unit->take_context;
+  const struct bf_fprogram *fields = unit->fields;
+  if (!unit->allocated || !unit->selected) return bf_compile_unfinished(unit, whole);
+  for (size_t i = fields->first_layer; i < fields->nlayers; i++) {
+    const struct bf_flayer *layer = &fields->layers[i];
+    for (size_t r = 0; r < layer->nregions; r++) add_region(a, fields, &fields->regions[layer->first_region + r]);
+    a->open = !whole && i + 1 == fields->nlayers;
+    if (!a->open && !end_layer(a, fields, layer)) return false;
+  }
+  return !a->failed;
+}
+
+// Where a layer of the same content was analysed before, it isn't again.
+static bool known(struct bf_unit *unit, const struct bf_node *node) {
+  struct analysis *a = unit->take_context;
+  if (!a->cache) return false;
+  a->keys[node->id] = bf_layer_key(unit, node);
+  struct ap_layer_summary *layer = bf_cost_cache_layer(a->cache, &a->keys[node->id]);
+  if (layer && layer->microcodes != AP_MICROCODES) {
+    ap_layer_summary_drop(layer);
+    layer = NULL;
+  }
+  a->summary->layers[node->id] = layer;
+  return layer != NULL;
+}
+
+static void describe(struct ap_summary *s, const struct bf_graph *graph, const struct bf_compile_options *options) {
+  struct bf_arena *arena = &s->head.arena;
+  s->head.network = bf_arena_strdup(arena, graph->name);
+  s->head.weights = bf_arena_strdup(arena, graph->weights ? graph->weights : "");
+  s->head.batch = options->batch ? options->batch : 1;
+  s->head.keep_all = options->keep_all;
+  for (size_t i = 0; i < graph->nnodes; i++) {
+    s->head.layers[i].name = bf_arena_strdup(arena, graph->nodes[i]->name);
+    s->head.layers[i].line = graph->nodes[i]->line;
+  }
+  for (size_t i = 0; i < graph->ntensors; i++) {
+    const struct bf_tensor *t = graph->tensors[i];
+    uint64_t bits = t->elements * bf_mem_bits(t->type);
+    if (t->is_input) s->input_bits += bits;
+    if (t->is_output) s->output_bits += bits;
+  }
+}
+
+static bool within_limits(const struct ap_summary *s, struct bf_diags *diags) {
+  uint64_t tiles = 0, descs = 0;
+  for (uint32_t i = 0; i < s->head.nlayers; i++) {
+    tiles += s->layers[i]->tiles;
+    descs += s->layers[i]->descs;
+  }
+  if (tiles > AP_MAX_TILES) {
+    bf_error_file(diags, NULL, "use a machine with more rows or a smaller batch", "the program has more than 2^20 tiles");
+    return false;
+  }
+  return bf_emit_descs_fit(descs, diags);
+}
+
+static bool run(struct analysis *a, const struct bf_graph *graph, struct bf_diags *diags) {
+  struct bf_unit unit = bf_compile_unit(graph, a->options, diags);
+  struct bf_pipeline_options pipeline = bf_compile_pipeline(a->options);
+  unit.take = take;
+  unit.known = known;
+  unit.take_context = a;
+  bool ok = bf_pipeline_run(&unit, &pipeline);
+  if (ok && !unit.fields) {
+    bf_error_file(diags, "--passes", "end the pipeline with lower,select,allocate", "the pipeline makes no code");
+    ok = false;
+  }
+  bf_unit_free(&unit);
+  return ok;
+}
+
+struct ap_summary *bf_analyse(const struct bf_graph *graph, const struct bf_compile_options *options, struct bf_cost_cache *cache,
+                              struct bf_digest *keys, struct bf_diags *diags) {
+  struct analysis *a = bf_alloc(1, sizeof *a);
+  struct bf_digest *own = keys ? NULL : bf_alloc(graph->nnodes, sizeof *own);
+  a->options = options;
+  a->cache = cache;
+  a->diags = diags;
+  a->keys = keys ? keys : own;
+  a->summary = ap_summary_new((uint32_t)graph->nnodes);
+  a->maker = ap_summary_maker_new(AP_MICROCODES, cost_of, a);
+  describe(a->summary, graph, options);
+  bool ok = run(a, graph, diags);
+  for (size_t i = 0; i < graph->nnodes && ok; i++) ok = a->summary->layers[i] != NULL;
+  ok = ok && within_limits(a->summary, diags);
+  struct ap_summary *summary = a->summary;
+  if (ok) ap_summary_name_layers(summary);
+  ap_summary_maker_free(a->maker);
+  free(own);
+  free(a);
+  if (ok) return summary;
+  ap_summary_free(summary);
+  return NULL;
+}

@@ -1,0 +1,16 @@
+# Writes OUT, a header with BF_BUILD_ID: version and a hash of the sources below ROOT that decide what the compiler makes.
+# The same sources give the same text, wherever they lie.
+set(all)
+foreach(folder base ir isa frontend passes backend)
+  foreach(kind c h def y l proto)
+    file(GLOB files RELATIVE ${ROOT} ${ROOT}/${folder}/*.${kind})
+    list(SORT files)
+    foreach(file ${files})
+      file(SHA256 ${ROOT}/${file} hash)
+      string(APPEND all "${file} ${hash}\n")
+    endforeach()
+  endforeach()
+endforeach()
+string(SHA256 id "${all}")
+string(SUBSTRING ${id} 0 32 id)
+file(WRITE ${OUT} "#define BF_BUILD_ID \"${VERSION}-${id}\"\n")
