@@ -99,7 +99,10 @@ static uint32_t add_region(struct walk *w, uint32_t at) {
   return at;
 }
 
-static struct ap_layer_summary *add_layer(struct walk *w, const struct ap_layer *layer) {
+// `from`: end of the layer before. Hand-written code may have its barriers between layers.
+static struct ap_layer_summary *add_layer(struct walk *w, const struct ap_layer *layer, uint32_t from) {
+  for (uint32_t i = from; i < layer->first; i++)
+    if (w->program->code[i].op == AP_OP_BARRIER) ap_maker_barrier(w->maker);
   for (uint32_t i = layer->first; i < layer->end; i++) {
     switch (w->program->code[i].op) {
       case AP_OP_GRID: i = add_region(w, i); break;
@@ -138,7 +141,9 @@ struct ap_summary *ap_summary_of(const struct ap_program *program) {
   struct walk w = {.program = program, .table = UINT32_MAX};
   struct ap_summary *summary = ap_summary_new(program->nlayers);
   w.maker = ap_summary_maker_new(1, cost_of, (void *)program);
-  for (uint32_t i = 0; i < program->nlayers; i++) summary->layers[i] = add_layer(&w, &program->layers[i]);
+  for (uint32_t i = 0; i < program->nlayers; i++) {
+    summary->layers[i] = add_layer(&w, &program->layers[i], i ? program->layers[i - 1].end : 0);
+  }
   describe(summary, program);
   ap_summary_maker_free(w.maker);
   free(w.kinds);
