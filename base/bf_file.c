@@ -35,6 +35,19 @@ static bool read_all(int fd, struct bf_buf *buf, const char **why) {
   return ok;
 }
 
+// Room for a regular file at once, and what it holds straight into it; read_all reads the rest, should it have grown, and finds errors.
+static void read_known(int fd, struct bf_buf *buf) {
+  struct stat about;
+  if (fstat(fd, &about) != 0 || !S_ISREG(about.st_mode) || about.st_size <= 0 || (uint64_t)about.st_size > BF_MAX_FILE_BYTES) return;
+  buf->capacity = (size_t)about.st_size + 1;
+  buf->data = bf_realloc(NULL, buf->capacity, 1);
+  ssize_t n = 1;
+  while (n > 0 && buf->length < (size_t)about.st_size) {
+    n = read(fd, buf->data + buf->length, (size_t)about.st_size - buf->length);
+    buf->length += n > 0 ? (size_t)n : 0;
+  }
+}
+
 bool bf_read_file(const char *path, char **data, size_t *length, const char **why) {
   *data = NULL;
   *length = 0;
@@ -44,6 +57,7 @@ bool bf_read_file(const char *path, char **data, size_t *length, const char **wh
     return false;
   }
   struct bf_buf buf = {0};
+  read_known(fd, &buf);
   bool ok = read_all(fd, &buf, why);
   close(fd);
   if (!ok) {

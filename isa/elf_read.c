@@ -132,14 +132,16 @@ static bool validate(struct ap_reader *r) {
 struct ap_program *ap_program_read(const void *data, size_t length, const char *file, struct bf_diags *diags) {
   struct ap_reader r = {.diags = diags, .file = file};
   struct piece pieces[AP_SECTION_COUNT] = {{0}};
-  // An aligned copy of our own: libelf may work in place.
-  uint8_t *image = bf_alloc(length, 1);
-  if (length)
-    memcpy(image, data, length);
+  // libelf wants aligned structures; it reads, and writes nothing to files of the host's byte order or another.
+  bool aligned = (uintptr_t)data % 16 == 0;
+  uint8_t *copy = aligned ? NULL : bf_alloc(length, 1);
+  if (copy && length)
+    memcpy(copy, data, length);
+  const uint8_t *image = aligned ? data : copy;
   bool ok = check_header(&r, image, length);
   if (ok) {
     elf_version(EV_CURRENT);
-    Elf *elf = elf_memory((char *)image, length);
+    Elf *elf = elf_memory((char *)(uintptr_t)image, length);
     if (!elf || elf_kind(elf) != ELF_K_ELF)
       ok = refuse(&r, 0, NULL, elf ? "no ELF file" : elf_errmsg(-1));
     ok = ok && find_sections(&r, elf, image, length, pieces);
@@ -149,7 +151,7 @@ struct ap_program *ap_program_read(const void *data, size_t length, const char *
     r.program = ap_program_new();
     ok = read_sections(&r, pieces) && validate(&r);
   }
-  free(image);
+  free(copy);
   if (ok)
     return r.program;
   ap_program_free(r.program);

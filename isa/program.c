@@ -2,7 +2,6 @@
 #include "isa/program.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 struct ap_program *ap_program_new(void) {
   return bf_alloc(1, sizeof(struct ap_program));
@@ -15,11 +14,9 @@ void ap_program_free(struct ap_program *program) {
   free(program);
 }
 
-// The order of program->micros.
-static int compare_key(const struct ap_micro *micro, enum ap_op op, const uint8_t width[3]) {
-  if (micro->op != op)
-    return micro->op < op ? -1 : 1;
-  return memcmp(micro->width, width, 3);
+// Opcode and widths as a number: programs are in its order.
+static uint32_t micro_key(enum ap_op op, const uint8_t width[3]) {
+  return (uint32_t)op << 24 | (uint32_t)width[0] << 16 | (uint32_t)width[1] << 8 | width[2];
 }
 
 const struct ap_micro *ap_program_micro(const struct ap_program *program, const struct ap_instr *instr) {
@@ -29,18 +26,17 @@ const struct ap_micro *ap_program_micro(const struct ap_program *program, const 
   uint8_t width[3] = {0, 0, 0};
   for (unsigned i = 0; i < info->micro_widths && i < 3; i++)
     width[i] = instr->f[i].width;
-  uint32_t low = 0, high = program->nmicros;
+  uint32_t low = 0, high = program->nmicros, wanted = micro_key(instr->op, width);
   while (low < high) {
     uint32_t middle = low + (high - low) / 2;
-    int order = compare_key(&program->micros[middle], instr->op, width);
-    if (order == 0)
-      return &program->micros[middle];
-    if (order < 0)
+    const struct ap_micro *micro = &program->micros[middle];
+    if (micro_key(micro->op, micro->width) < wanted)
       low = middle + 1;
     else
       high = middle;
   }
-  return NULL;
+  const struct ap_micro *found = &program->micros[low];
+  return low < program->nmicros && micro_key(found->op, found->width) == wanted ? found : NULL;
 }
 
 unsigned ap_generator_features(const struct ap_machine *machine, const struct ap_technology *tech) {

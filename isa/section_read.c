@@ -125,8 +125,8 @@ static bool take_instr(struct ap_cursor *c, struct ap_instr *instr) {
   unsigned n = c->length - c->at >= 16 ? 2 : 1;
   if (!ap_cursor_need(c, 8))
     return false;
-  for (unsigned i = 0; i < n; i++)
-    words[i] = ap_cursor_uint(c, 8);
+  for (unsigned i = 0; i < 8 * n; i++)
+    words[i / 8] |= (uint64_t)c->data[at + i] << 8 * (i % 8);
   const char *why;
   unsigned used = ap_decode(words, n, instr, &why);
   c->at = at + 8 * (size_t)used;
@@ -145,7 +145,22 @@ static void take_tables(struct ap_program *p, struct ap_cursor *c) {
   }
 }
 
-static void take_stream(struct ap_program *p, struct ap_cursor *c, struct ap_stream *stream) {
+// Steps of `bytes` bytes, which are there, at once: large programs have a hundred million. Returns the bits that any of them has.
+static unsigned take_steps(struct ap_cursor *c, uint16_t *steps, size_t count, unsigned bytes) {
+  const uint8_t *from = c->data + c->at;
+  unsigned all = 0;
+  for (size_t i = 0; i < count && bytes == 1; i++)
+    steps[i] = from[i];
+  for (size_t i = 0; i < count && bytes == 2; i++) {
+    steps[i] = (uint16_t)(from[2 * i] | from[2 * i + 1] << 8);
+    all |= steps[i];
+  }
+  c->at += count * bytes;
+  return all;
+}
+
+// `steps`: room for the steps.
+static void take_stream(struct ap_cursor *c, struct ap_stream *stream, uint16_t *steps) {
   stream->table = (uint32_t)ap_cursor_uint(c, 4);
   uint64_t count = ap_cursor_uint(c, 4);
   size_t at = c->at;
@@ -155,21 +170,34 @@ static void take_stream(struct ap_program *p, struct ap_cursor *c, struct ap_str
   if (!ap_cursor_need(c, count * bytes))
     return;
   stream->count = (uint32_t)count;
-  stream->steps = bf_arena_alloc(&p->arena, count, sizeof *stream->steps);
-  uint16_t largest = 0;
-  for (uint32_t s = 0; s < count; s++) {
-    stream->steps[s] = (uint16_t)ap_cursor_uint(c, bytes);
-    largest = stream->steps[s] > largest ? stream->steps[s] : largest;
-  }
-  if (bytes == 2 && largest < 256)
+  stream->steps = steps;
+  if (take_steps(c, steps, (size_t)count, bytes) < 256 && bytes == 2)
     fail(c, at, "the step size of a stream is larger than needed");
+}
+
+// Steps of the streams that begin at the cursor, which does not move.
+static size_t count_steps(const struct ap_cursor *cursor, uint32_t streams) {
+  struct ap_cursor c = *cursor;
+  size_t total = 0;
+  for (uint32_t i = 0; i < streams && !c.bad; i++) {
+    ap_cursor_uint(&c, 4);
+    uint64_t count = ap_cursor_uint(&c, 4), bytes = count * ap_cursor_uint(&c, 1);
+    if (!ap_cursor_need(&c, bytes))
+      break;
+    c.at += (size_t)bytes;
+    total += (size_t)count;
+  }
+  return total;
 }
 
 static void take_streams(struct ap_program *p, struct ap_cursor *c) {
   p->nstreams = take_count(c, 9);
   p->streams = bf_arena_alloc(&p->arena, p->nstreams, sizeof *p->streams);
-  for (uint32_t i = 0; i < p->nstreams && !c->bad; i++)
-    take_stream(p, c, &p->streams[i]);
+  uint16_t *steps = bf_arena_alloc(&p->arena, count_steps(c, p->nstreams), sizeof *steps);
+  for (uint32_t i = 0; i < p->nstreams && !c->bad; i++) {
+    take_stream(c, &p->streams[i], steps);
+    steps += p->streams[i].count;
+  }
 }
 
 static void take_code(struct ap_program *p, struct ap_cursor *c) {
@@ -191,9 +219,15 @@ static void take_const_chunk(struct ap_cursor *c, uint64_t *items, uint64_t coun
     fail(c, at, "the element size of constants is not 1, 2, 4 or 8");
   if (!ap_cursor_need(c, count * bytes))
     return;
+  const uint8_t *from = c->data + c->at;
   uint64_t all = 0;
-  for (uint64_t i = 0; i < count; i++)
-    all |= items[i] = ap_cursor_uint(c, bytes);
+  for (uint64_t i = 0; i < count; i++, from += bytes) {
+    items[i] = 0;
+    for (unsigned b = 0; b < bytes; b++)
+      items[i] |= (uint64_t)from[b] << 8 * b;
+    all |= items[i];
+  }
+  c->at += (size_t)(count * bytes);
   if (bytes > 1 && all >> (bytes == 2 ? 8 : bytes == 4 ? 16 : 32) == 0)
     fail(c, at, "the element size of constants is larger than needed");
 }

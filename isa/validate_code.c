@@ -117,6 +117,13 @@ static void check_table(struct ap_check *check, uint32_t number) {
   }
 }
 
+static uint16_t largest_step(const struct ap_stream *stream) {
+  uint16_t largest = 0;
+  for (uint32_t s = 0; s < stream->count; s++)
+    largest = stream->steps[s] > largest ? stream->steps[s] : largest;
+  return largest;
+}
+
 void ap_check_tables(struct ap_check *check) {
   const struct ap_program *p = check->program;
   for (uint32_t i = 0; i < p->ntables && !ap_check_full(check); i++)
@@ -127,6 +134,8 @@ void ap_check_tables(struct ap_check *check) {
       ap_check_fail_at(check, AP_PLACE_STREAM, i, "stream %u: its table does not exist", i);
       continue;
     }
+    if (largest_step(stream) < p->tables[stream->table].count)
+      continue;
     for (uint32_t s = 0; s < stream->count; s++)
       if (stream->steps[s] >= p->tables[stream->table].count) {
         ap_check_fail_at(check, AP_PLACE_STREAM, i, "stream %u, step %u: table %u has no entry %u", i, s, stream->table,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kernels, plans and threads of the block engine.
+// Threads of the block engine, and what they do in a stage.
 #include "runtime/block_engine.h"
 
 #include <pthread.h>
@@ -7,24 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "runtime/block_bind.h"
 #include "runtime/block_run.h"
 
-#define PLAN_BYTES ((size_t)512 << 20)  // plans kept for the next execution, at most
-#define FLAT_BYTES ((size_t)192 << 20)  // of regions that are written out
 #define MAX_THREADS 256u
-
-// What a run keeps for the block engine from one execution to the next.
-struct ap_blocks {
-  struct ap_kernels *kernels;
-  ap_kernel **fn[2][2];          // by counted, masked: of each microcode program
-  struct ap_micro_facts *facts;  // of each microcode program
-  struct ap_block_plan **plans;  // by stage; NULL if not made yet or not kept
-  unsigned char *bound;          // by stage: 1 + counted, for which its entries have their kernels; 0: none
-  size_t plan_bytes, flat_bytes;
-  struct ap_block_cache cache;
-  struct ap_block_thread *threads;
-  unsigned nthreads;
-};
 
 struct ap_blocks_pool {
   struct ap_run *run;
@@ -40,121 +26,11 @@ struct ap_blocks_pool {
   bool over;
   const struct ap_block_plan *plan;
   const struct ap_stage_run *stage;
-  bool keeping;                  // the round loads what the stage keeps, else it runs regions
+  enum { JOB_RUN, JOB_KEEP, JOB_COUNT } job;  // regions; loads that the stage keeps; uses of the program
+  struct ap_block_uses **uses;   // JOB_COUNT: by thread
   _Atomic uint64_t next;         // piece
 };
 struct worker { struct ap_blocks_pool *pool; unsigned index; };
-
-// --- kernels -------------------------------------------------------------------------------------------
-
-// Which kinds of blocks the program has: whole ones, and with rows outside the mask.
-static void block_kinds(const struct ap_run *run, bool kinds[2]) {
-  for (size_t r = 0; r < run->nregions; r++) {
-    const struct ap_grid *grid = &run->program->grids[run->program->code[run->regions[r].grid].index];
-    uint64_t rows = ap_grid_rows(grid), tile = rows < grid->tile_rows ? rows : grid->tile_rows;
-    uint64_t last = (rows - 1) % grid->tile_rows + 1;
-    kinds[0] = kinds[0] || tile >= AP_BLOCK_ROWS;
-    kinds[1] = kinds[1] || tile % AP_BLOCK_ROWS != 0 || last % AP_BLOCK_ROWS != 0;
-  }
-}
-
-// Kernels that do not count need no mask: what they leave outside of it is of no account.
-static bool compile(struct ap_run *run, bool counted, unsigned threads, struct bf_diags *diags) {
-  struct ap_blocks *blocks = run->blocks;
-  const struct ap_program *p = run->program;
-  bool kinds[2] = {!counted, false}, good = true;
-  if (counted) {
-    block_kinds(run, kinds);
-  }
-  if (blocks->kernels == NULL && (blocks->kernels = ap_kernels_new(threads, diags)) == NULL) {
-    return false;
-  }
-  for (unsigned masked = 0; masked < 2 && good; masked++) {
-    if (blocks->fn[counted][masked] != NULL || !kinds[masked]) {
-      continue;
-    }
-    struct ap_kernel_key *keys = bf_alloc((size_t)p->nmicros + 1, sizeof *keys);
-    ap_kernel **fn = bf_alloc((size_t)p->nmicros + 1, sizeof *fn);
-    for (uint32_t i = 0; i < p->nmicros; i++) {
-      keys[i] = (struct ap_kernel_key){&p->micros[i], counted, masked != 0};
-    }
-    good = ap_kernels_compile(blocks->kernels, keys, p->nmicros, fn, diags);
-    blocks->fn[counted][masked] = fn;
-    free(keys);
-  }
-  return good;
-}
-
-static enum ap_call_kind op_kind(const struct ap_run *run, const struct ap_entry *e) {
-  if (e->kind == AP_ENTRY_KERNEL) {
-    return e->fn[0] != NULL || e->fn[1] != NULL ? AP_CALL_KERNEL : AP_CALL_OTHER;
-  }
-  if (e->kind != AP_ENTRY_LOAD || e->base[0] == 0) {
-    return AP_CALL_OTHER;
-  }
-  if (e->source != AP_NO_SOURCE) {
-    return AP_CALL_CACHED;
-  }
-  const struct ap_grid *grid = &run->program->grids[run->program->descs[e->instr->index].grid];
-  return ap_block_in_place(run, grid, e) ? AP_CALL_PLANES : AP_CALL_OTHER;
-}
-
-static void bind_op(const struct ap_run *run, const struct ap_block_plan *plan, const struct ap_entry *e) {
-  struct ap_call *op = e->op;
-  op->kind = (uint8_t)op_kind(run, e);
-  op->entry = e;
-  for (unsigned i = 0; i < 3; i++) {
-    op->base[i] = e->base[i];
-    op->at[i] = (uint16_t)(e->at[i] / AP_COLUMN_WORDS);
-  }
-  if (op->kind == AP_CALL_KERNEL) {
-    op->kernel = (uint16_t)(e->micro - run->program->micros);
-    op->u.imm = e->instr->imm;
-  } else if (op->kind == AP_CALL_CACHED) {
-    op->column = (uint32_t)plan->sources[e->source].column;
-  } else if (op->kind == AP_CALL_PLANES) {
-    const struct ap_planes *planes = &run->planes[e->planes->tensor];
-    op->u.columns = ap_planes_block(planes, e->planes->channel, (uint64_t)e->planes->position / AP_BLOCK_ROWS);
-    op->column = planes->bits;
-  }
-}
-
-static void bind(const struct ap_run *run, struct ap_block_plan *plan, bool counted) {
-  ap_kernel **const *fn = run->blocks->fn[counted];
-  for (size_t i = 0; i < plan->nused; i++) {
-    struct ap_entry *e = plan->used[i];
-    for (unsigned masked = 0; masked < 2 && e->kind == AP_ENTRY_KERNEL; masked++) {
-      ap_kernel **of = fn[counted ? masked : 0];
-      e->fn[masked] = of != NULL && !e->stepwise && !run->plain_blocks ? of[e->micro - run->program->micros] : NULL;
-    }
-    bind_op(run, plan, e);
-  }
-}
-
-static struct ap_block_plan *stage_plan(struct ap_run *run, const struct ap_stage *stage, bool counted) {
-  struct ap_blocks *blocks = run->blocks;
-  size_t at = (size_t)(stage - run->stages);
-  struct ap_block_plan *plan = blocks->plans[at];
-  if (plan == NULL) {
-    plan = ap_block_plan_new(run, stage, blocks->facts);
-    blocks->bound[at] = 0;
-    if (plan->bytes <= PLAN_BYTES - blocks->plan_bytes) {
-      blocks->plan_bytes += plan->bytes;
-      blocks->plans[at] = plan;
-    }
-  }
-  ap_block_prepare_tensors(run, plan);
-  if (blocks->bound[at] != 1 + counted) {
-    bind(run, plan, counted);
-    if (blocks->bound[at] == 0 && blocks->plans[at] == plan) {
-      size_t before = plan->bytes;
-      ap_block_flatten(run, plan, blocks->facts, FLAT_BYTES - blocks->flat_bytes);
-      blocks->flat_bytes += plan->bytes - before;
-    }
-    blocks->bound[at] = (unsigned char)(1 + counted);
-  }
-  return plan;
-}
 
 // --- threads -------------------------------------------------------------------------------------------
 
@@ -167,12 +43,10 @@ static void run_piece(struct ap_block_thread *t, uint64_t piece) {
   }
   const struct ap_bundle *bundle = &plan->bundles[low];
   piece -= bundle->pieces_before;
-  const struct ap_block_region *region = &plan->regions[bundle->first + piece % bundle->count];
   if (plan->tilewise) {
-    ap_block_tile(t, region, (uint32_t)(piece / bundle->count));
+    ap_block_tile(t, &plan->regions[bundle->first + piece % bundle->count], (uint32_t)(piece / bundle->count));
   } else {
-    uint64_t block = piece / bundle->count * plan->group, end = block + plan->group;
-    ap_block_piece(t, region, block, end < bundle->blocks ? end : bundle->blocks);
+    ap_block_piece(t, bundle, piece);
   }
 }
 
@@ -197,9 +71,23 @@ static void keep_sources(struct ap_blocks_pool *pool, unsigned self) {
   }
 }
 
+#define COUNTED_AT_ONCE 64  // regions
+
+static void count_uses(struct ap_blocks_pool *pool, unsigned self) {
+  const struct ap_run *run = pool->run;
+  for (uint64_t first; (first = COUNTED_AT_ONCE * atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed)) < run->nregions;) {
+    size_t end = first + COUNTED_AT_ONCE < run->nregions ? (size_t)first + COUNTED_AT_ONCE : run->nregions;
+    ap_block_uses_add(pool->uses[self], run, (size_t)first, end);
+  }
+}
+
 static void work(struct ap_blocks_pool *pool, unsigned self) {
-  if (pool->keeping) {
+  if (pool->job == JOB_KEEP) {
     keep_sources(pool, self);
+    return;
+  }
+  if (pool->job == JOB_COUNT) {
+    count_uses(pool, self);
     return;
   }
   struct ap_block_thread *t = &pool->blocks->threads[self];
@@ -283,24 +171,9 @@ static struct ap_blocks *blocks_new(const struct ap_run *run) {
   }
   blocks->plans = bf_alloc(run->nstages + 1, sizeof *blocks->plans);
   blocks->bound = bf_alloc(run->nstages + 1, sizeof *blocks->bound);
+  blocks->meter = ap_meter_new(p);
+  blocks->expected = bf_alloc(run->nregions + 1, sizeof *blocks->expected);
   return blocks;
-}
-
-struct ap_blocks_pool *ap_blocks_begin(struct ap_run *run, const struct ap_execution *how, struct bf_diags *diags) {
-  if (run->blocks == NULL) {
-    run->blocks = blocks_new(run);
-  }
-  unsigned threads = wanted_threads(how);
-  if (!run->plain_blocks && !compile(run, how->count == AP_COUNT_EXACT, threads, diags)) {
-    return NULL;
-  }
-  struct ap_blocks_pool *pool = bf_alloc(1, sizeof *pool);
-  pool->run = run;
-  pool->blocks = run->blocks;
-  pool->how = how;
-  pool->threads = threads;
-  start_threads(pool);
-  return pool;
 }
 
 void ap_blocks_end(struct ap_blocks_pool *pool) {
@@ -321,16 +194,81 @@ void ap_blocks_end(struct ap_blocks_pool *pool) {
   free(pool);
 }
 
+// All threads work, or the calling one alone.
+static void run_round(struct ap_blocks_pool *pool, const struct ap_block_plan *plan, const struct ap_stage_run *s, unsigned job,
+                      bool together) {
+  together = together && pool->started > 0;
+  pthread_mutex_lock(&pool->lock);
+  pool->plan = plan;
+  pool->stage = s;
+  pool->job = job;
+  atomic_store(&pool->next, 0);
+  if (together) {
+    pool->round++;
+    pool->busy = pool->started;
+    pthread_cond_broadcast(&pool->begin);
+  }
+  pthread_mutex_unlock(&pool->lock);
+  work(pool, 0);
+  pthread_mutex_lock(&pool->lock);
+  while (together && pool->busy > 0) {
+    pthread_cond_wait(&pool->finished, &pool->lock);
+  }
+  pthread_mutex_unlock(&pool->lock);
+}
+
+static void find_uses(struct ap_blocks_pool *pool) {
+  struct ap_blocks *blocks = pool->blocks;
+  pool->uses = bf_alloc(pool->threads, sizeof *pool->uses);
+  for (unsigned i = 0; i < pool->threads; i++) {
+    pool->uses[i] = ap_block_uses_new(pool->run);
+  }
+  run_round(pool, NULL, NULL, JOB_COUNT, pool->run->nregions > COUNTED_AT_ONCE);
+  blocks->uses = pool->uses[0];
+  for (unsigned i = 1; i < pool->threads; i++) {
+    ap_block_uses_merge(blocks->uses, pool->uses[i]);
+    ap_block_uses_free(pool->uses[i]);
+  }
+  free(pool->uses);
+  pool->uses = NULL;
+  ap_block_uses_finish(blocks->uses, pool->run);
+}
+
+struct ap_blocks_pool *ap_blocks_begin(struct ap_run *run, const struct ap_execution *how, struct bf_diags *diags) {
+  if (run->blocks == NULL) {
+    run->blocks = blocks_new(run);
+  }
+  struct ap_blocks_pool *pool = bf_alloc(1, sizeof *pool);
+  pool->run = run;
+  pool->blocks = run->blocks;
+  pool->how = how;
+  pool->threads = wanted_threads(how);
+  start_threads(pool);
+  if (how->stop != NULL && *how->stop) {
+    ap_blocks_end(pool);
+    return NULL;
+  }
+  if (run->blocks->uses == NULL) {
+    find_uses(pool);
+  }
+  if (!run->plain_blocks && !ap_blocks_compile(run, how, pool->threads, diags)) {
+    ap_blocks_end(pool);
+    return NULL;
+  }
+  return pool;
+}
+
+void ap_blocks_expect(const struct ap_run *run, struct ap_account *layers) {
+  ap_block_expect(run, run->blocks->expected, layers);
+}
+
 // --- a stage -------------------------------------------------------------------------------------------
 
 static void prepare_cache(struct ap_block_cache *cache, const struct ap_block_plan *plan) {
   size_t bytes = plan->area_columns * plan->area_blocks * AP_COLUMN_WORDS * sizeof *cache->words;
   if (bytes > cache->capacity) {
     free(cache->words);
-    cache->words = aligned_alloc(AP_COLUMN_WORDS * sizeof *cache->words, bytes);
-    if (cache->words == NULL) {
-      abort();  // as bf_alloc
-    }
+    cache->words = ap_columns_alloc(bytes);
     cache->capacity = bytes;
   }
 }
@@ -346,6 +284,8 @@ static void prepare_threads(struct ap_blocks_pool *pool, const struct ap_block_p
     t->cache = &pool->blocks->cache;
     t->tech = s->tech;
     t->times = s->times;
+    t->meter = pool->blocks->meter;
+    t->expected = pool->blocks->expected;
     memset(&t->events, 0, sizeof t->events);
     memset(&t->counts, 0, sizeof t->counts);
   }
@@ -383,38 +323,15 @@ static void keep_account(struct ap_blocks_pool *pool, struct ap_block_plan *plan
   plan->write_cycles = s->tech->write_cycles;
 }
 
-// All threads work, or the calling one alone.
-static void run_round(struct ap_blocks_pool *pool, const struct ap_block_plan *plan, const struct ap_stage_run *s, bool keeping,
-                      bool together) {
-  together = together && pool->started > 0;
-  pthread_mutex_lock(&pool->lock);
-  pool->plan = plan;
-  pool->stage = s;
-  pool->keeping = keeping;
-  atomic_store(&pool->next, 0);
-  if (together) {
-    pool->round++;
-    pool->busy = pool->started;
-    pthread_cond_broadcast(&pool->begin);
-  }
-  pthread_mutex_unlock(&pool->lock);
-  work(pool, 0);
-  pthread_mutex_lock(&pool->lock);
-  while (together && pool->busy > 0) {
-    pthread_cond_wait(&pool->finished, &pool->lock);
-  }
-  pthread_mutex_unlock(&pool->lock);
-}
-
 bool ap_blocks_stage(struct ap_blocks_pool *pool, const struct ap_stage_run *s) {
-  struct ap_block_plan *plan = stage_plan(pool->run, s->stage, pool->how->count == AP_COUNT_EXACT);
+  struct ap_block_plan *plan = ap_blocks_plan(pool->run, s->stage, pool->how);
   prepare_cache(&pool->blocks->cache, plan);
   prepare_threads(pool, plan, s);
   use_account(plan, s);
   if (plan->nsources > 0) {
-    run_round(pool, plan, s, true, kept_pieces(plan) > 8);
+    run_round(pool, plan, s, JOB_KEEP, kept_pieces(plan) > 8);
   }
-  run_round(pool, plan, s, false, !plan->ordered && plan->pieces > 1);
+  run_round(pool, plan, s, JOB_RUN, !plan->ordered && plan->pieces > 1);
   bool done = atomic_load(&pool->next) >= plan->pieces && !ap_control_stopped(s->control);
   if (done && plan->times == NULL) {
     keep_account(pool, plan, s);
@@ -441,6 +358,9 @@ void ap_blocks_free(struct ap_blocks *blocks, size_t nstages) {
     free(blocks->fn[i / 2][i % 2]);
   }
   ap_kernels_free(blocks->kernels);
+  ap_block_uses_free(blocks->uses);
+  ap_meter_free(blocks->meter);
+  free(blocks->expected);
   free(blocks->facts);
   free(blocks->bound);
   free(blocks->cache.words);

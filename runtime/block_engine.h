@@ -9,10 +9,13 @@
 
 struct ap_blocks_pool;  // the threads of one execution
 
-// Compiles kernels for the mode if they are not there yet, and starts the threads. NULL and an error if there is no compiler.
+// Starts the threads, and compiles the kernels for the mode that are worth it and not there yet. NULL and an error if there is no compiler; NULL alone if
+// it was stopped.
 struct ap_blocks_pool *ap_blocks_begin(struct ap_run *run, const struct ap_execution *how, struct bf_diags *diags);
 // One stage of regions, as ap_interp_stage.
 bool ap_blocks_stage(struct ap_blocks_pool *pool, const struct ap_stage_run *s);
+// After an execution: sets the counters of layers that depend on data to what is expected.
+void ap_blocks_expect(const struct ap_run *run, struct ap_account *layers);
 void ap_blocks_end(struct ap_blocks_pool *pool);  // may be NULL
 void ap_blocks_free(struct ap_blocks *blocks, size_t nstages);  // may be NULL
 

@@ -43,7 +43,7 @@ struct builder {
   const struct ap_micro_facts *facts;
   struct ap_entry **tables;   // by table of the program; NULL where not met yet
   struct ap_call **table_ops;
-  uint32_t *desc_move;        // by descriptor: 1 + index of its move in the cost that is being summed
+  const struct ap_block_uses *uses;
 };
 
 static const struct ap_micro_facts *facts_of(const struct builder *b, const struct ap_micro *micro) {
@@ -87,94 +87,63 @@ static void init_entry(struct builder *b, struct ap_entry *e, struct ap_call *op
   BF_PUSH(b->plan->used, b->plan->nused, b->plan->used_capacity) = e;
 }
 
-// --- costs ---------------------------------------------------------------------------------------------
-
-static void add_move(struct builder *b, struct ap_code_cost *cost, const struct ap_instr *instr) {
-  struct ap_block_plan *plan = b->plan;
-  uint32_t *at = &b->desc_move[instr->index];
-  if (*at == 0) {
-    BF_PUSH(plan->moves, plan->nmoves, plan->moves_capacity) = (struct ap_move_cost){.desc = instr->index};
-    *at = ++cost->nmoves;
-  }
-  struct ap_move_cost *move = &plan->moves[cost->first_move + *at - 1];
-  move->loads += instr->op == AP_OP_LOAD;
-  move->prefetches += instr->op == AP_OP_LOADP;
-  move->stores += instr->op == AP_OP_STORE;
-}
-
-static void add_cost(struct builder *b, struct ap_block_region *region, struct ap_code_cost *cost, const struct ap_entry *e) {
-  if (e->micro == NULL) {
-    add_move(b, cost, e->instr);
-    if (e->instr->op == AP_OP_LOADP && region->first_prefetch == UINT32_MAX) {
-      region->first_prefetch = e->instr->index;
-    }
-    return;
-  }
-  const struct ap_micro_cost *c = &facts_of(b, e->micro)->cost;
-  cost->compares += c->compares;
-  cost->writes += c->writes;
-  cost->shifts += c->shifts * e->instr->imm;  // only instructions with a row distance have shift steps
-  cost->counts += c->counts;
-  cost->compare_cells += c->compare_cells;
-}
-
 // --- entries of the code and of tables -----------------------------------------------------------------
 
-static struct ap_entry *table_entries(struct builder *b, uint32_t table) {
-  if (b->tables[table] == NULL) {
-    uint32_t count = b->program->tables[table].count;
-    b->tables[table] = bf_arena_alloc(&b->plan->arena, (size_t)count + 1, sizeof **b->tables);
-    b->table_ops[table] = bf_arena_alloc(&b->plan->arena, (size_t)count + 1, sizeof **b->table_ops);
-    b->plan->bytes += count * (sizeof **b->tables + sizeof **b->table_ops);
+// Entries of all instructions of a table that the program uses. Its other stages hardly use others, and if they do, that costs time at most.
+static void build_table(struct builder *b, uint32_t number, uint64_t blocks) {
+  const struct ap_table *table = &b->program->tables[number];
+  const struct ap_block_calls *calls = ap_block_uses_of(b->uses, number);
+  struct ap_entry *items = bf_arena_alloc(&b->plan->arena, (size_t)table->count + 1, sizeof *items);
+  struct ap_call *ops = bf_arena_alloc(&b->plan->arena, (size_t)table->count + 1, sizeof *ops);
+  for (uint32_t i = 0; i < table->count; i++) {
+    uint64_t uses = calls[i].whole + calls[i].partial;
+    if (uses > 0) {
+      init_entry(b, &items[i], &ops[i], &table->items[i], b->run->table_micro[number][i]);
+      items[i].source = uses > blocks ? 2 : 1;  // for now: how often it is loaded
+    }
   }
-  return b->tables[table];
+  b->tables[number] = items;
+  b->table_ops[number] = ops;
+  b->plan->bytes += table->count * (sizeof *items + sizeof *ops);
 }
 
-static void build_steps(struct builder *b, struct ap_block_region *region, struct ap_entry *e, struct ap_code_cost *cost,
-                        uint32_t uses) {
-  const struct ap_stream *stream = &b->program->streams[e->instr->index];
-  struct ap_entry *items = table_entries(b, stream->table);
-  const struct ap_table *table = &b->program->tables[stream->table];
-  e->kind = AP_ENTRY_STEPS;
-  e->table = items;
-  e->ops = b->table_ops[stream->table];
-  for (uint32_t s = 0; s < stream->count; s++) {
-    uint16_t step = stream->steps[s];
-    if (items[step].kind == AP_ENTRY_NONE) {
-      init_entry(b, &items[step], &e->ops[step], &table->items[step], b->run->table_micro[stream->table][step]);
-      items[step].source = 0;
-    }
-    items[step].source += items[step].source < 2 ? uses : 0;  // for now: how often it is loaded
-    add_cost(b, region, cost, &items[step]);
+static void build_steps(struct builder *b, const struct ap_block_region *region, struct ap_entry *e) {
+  uint32_t table = b->program->streams[e->instr->index].table;
+  if (b->tables[table] == NULL) {
+    build_table(b, table, ap_block_count(region->grid).whole + ap_block_count(region->grid).partial);
   }
+  e->kind = AP_ENTRY_STEPS;
+  e->table = b->tables[table];
+  e->ops = b->table_ops[table];
 }
 
 static void build_region(struct builder *b, struct ap_block_region *region) {
   const struct ap_program *p = b->program;
   uint32_t first = region->region->grid + 1, count = region->region->end - first;
+  double times[AP_MAX_LOOP_NEST + 1] = {1};
   unsigned depth = 0;
   region->code = bf_arena_alloc(&b->plan->arena, (size_t)count + 1, sizeof *region->code);
-  region->costs = bf_arena_alloc(&b->plan->arena, (size_t)count + 1, sizeof *region->costs);
   region->ops = bf_arena_alloc(&b->plan->arena, (size_t)count + 1, sizeof *region->ops);
-  b->plan->bytes += count * (sizeof *region->code + sizeof *region->costs + sizeof *region->ops);
+  b->plan->bytes += count * (sizeof *region->code + sizeof *region->ops);
   for (uint32_t i = 0; i < count; i++) {
     const struct ap_instr *instr = &p->code[first + i];
     struct ap_entry *e = &region->code[i];
-    struct ap_code_cost *cost = &region->costs[i];
-    cost->first_move = (uint32_t)b->plan->nmoves;
     e->instr = instr;
     switch (instr->op) {
-      case AP_OP_LOOP: depth++; break;
+      case AP_OP_LOOP:
+        times[depth + 1] = times[depth] * instr->index;
+        depth++;
+        break;
       case AP_OP_ENDLOOP: depth--; break;
-      case AP_OP_STEPS: build_steps(b, region, e, cost, depth > 0 ? 2 : 1); break;
+      case AP_OP_STEPS:
+        build_steps(b, region, e);
+        b->plan->calls += times[depth] * p->streams[instr->index].count;
+        break;
       default:
         init_entry(b, e, &region->ops[i], instr, b->run->code_micro[first + i]);
-        e->source = depth > 0 ? 2 : 1;
-        add_cost(b, region, cost, e);
+        e->source = times[depth] > 1 ? 2 : 1;
+        b->plan->calls += times[depth];
         break;
-    }
-    for (uint32_t m = 0; m < cost->nmoves; m++) {
-      b->desc_move[b->plan->moves[cost->first_move + m].desc] = 0;
     }
   }
 }
@@ -187,7 +156,6 @@ static void build_regions(struct builder *b) {
     region->region = &b->run->regions[plan->stage->first + r];
     region->grid = &b->program->grids[b->program->code[region->region->grid].index];
     region->first_tile = tiles;
-    region->first_prefetch = UINT32_MAX;
     tiles += region->region->tiles;
     build_region(b, region);
   }
@@ -344,54 +312,100 @@ static void find_zero_columns(struct builder *b) {
 }
 
 #define GROUP_BYTES ((size_t)512 << 10)  // what a piece should find in the second-level cache
+#define LANES_BYTES ((size_t)32 << 10)   // what the columns of all lanes should find in the first-level cache
+#define MIN_LANES 8                      // fewer are not worth it
+#define MIN_CALLS 200.0                  // nor are regions of fewer calls
 #define MANY_PIECES 64
 
-// Blocks that advance together: as many as the caches hold and leave work for all threads.
-static void choose_group(struct ap_block_plan *plan) {
-  uint64_t pieces = 0;
-  for (uint32_t r = 0; r < plan->stage->count; r++) {
-    pieces += grid_blocks(plan->regions[r].grid);
+// Bytes of columns that a region of the stage has in its cells, at most.
+static size_t cells_bytes(const struct ap_block_plan *plan) {
+  bool used[AP_MAX_COLUMNS] = {false};
+  size_t count = 0;
+  for (size_t i = 0; i < plan->nused; i++) {
+    const struct ap_entry *e = plan->used[i];
+    for (unsigned slot = 0; slot < 3; slot++) {
+      for (unsigned c = 0; c < e->instr->f[slot].width && e->base[slot] == 0; c++) {
+        used[e->instr->f[slot].col + c] = true;
+      }
+    }
   }
-  plan->group = 1;
-  while (!plan->tilewise && 2 * plan->group <= AP_BLOCK_GROUP && pieces / (2 * plan->group) >= MANY_PIECES &&
-         2 * plan->group * plan->area_columns * AP_COLUMN_WORDS * sizeof(uint64_t) <= GROUP_BYTES) {
-    plan->group *= 2;
+  for (unsigned c = 0; c < AP_MAX_COLUMNS; c++) {
+    count += used[c];
+  }
+  return (AP_FLAG_COLUMNS + count) * AP_COLUMN_WORDS * sizeof(uint64_t);
+}
+
+// Regions or blocks that advance together: as many as leave work for all threads and, of blocks, as the caches hold.
+static void choose_piece(const struct ap_block_plan *plan, struct ap_bundle *b, size_t cells) {
+  uint64_t all = b->blocks * b->count;
+  b->lanes = b->group = 1;
+  while (!plan->tilewise && 2 * b->lanes <= AP_BLOCK_LANES && 2 * b->lanes <= b->count && all / (2 * b->lanes) >= MANY_PIECES &&
+         2 * b->lanes * cells <= LANES_BYTES) {
+    b->lanes *= 2;
+  }
+  bool many_calls = plan->calls >= MIN_CALLS * plan->stage->count;
+  b->lanes = b->lanes < MIN_LANES || !many_calls ? 1 : b->lanes;
+  while (!plan->tilewise && b->lanes == 1 && 2 * b->group <= AP_BLOCK_GROUP && all / (2 * b->group) >= MANY_PIECES &&
+         2 * b->group * plan->area_columns * AP_COLUMN_WORDS * sizeof(uint64_t) <= GROUP_BYTES) {
+    b->group *= 2;
   }
 }
 
 static void find_bundles(struct ap_block_plan *plan) {
-  choose_group(plan);
+  size_t cells = cells_bytes(plan);
   for (uint32_t r = 0; r < plan->stage->count; r++) {
     const struct ap_block_region *region = &plan->regions[r];
     uint64_t blocks = plan->tilewise ? region->region->tiles : grid_blocks(region->grid);
     if (r == 0 || region->grid != plan->regions[r - 1].grid || plan->ordered) {
-      BF_PUSH(plan->bundles, plan->nbundles, plan->bundles_capacity) = (struct ap_bundle){r, 0, plan->pieces, blocks};
+      BF_PUSH(plan->bundles, plan->nbundles, plan->bundles_capacity) = (struct ap_bundle){.first = r, .blocks = blocks};
     }
     plan->bundles[plan->nbundles - 1].count++;
-    plan->pieces += (blocks + plan->group - 1) / plan->group;
+  }
+  for (size_t i = 0; i < plan->nbundles; i++) {
+    struct ap_bundle *b = &plan->bundles[i];
+    choose_piece(plan, b, cells);
+    b->pieces_before = plan->pieces;
+    b->orders = !plan->tilewise ? bf_alloc(ap_bundle_groups(b), sizeof *b->orders) : NULL;
+    plan->pieces += ap_bundle_groups(b) * ((b->blocks + b->group - 1) / b->group);
   }
 }
 
-struct ap_block_plan *ap_block_plan_new(const struct ap_run *run, const struct ap_stage *stage, const struct ap_micro_facts *facts) {
+// Planes in which loads find their columns, as many as there are numbers for.
+static void find_places(struct ap_block_plan *plan) {
+  plan->nplaces = AP_PLACE_PLANES;
+  for (size_t i = 0; i < plan->nused; i++) {
+    const struct ap_entry *e = plan->used[i];
+    bool found = e->kind != AP_ENTRY_LOAD || e->planes == NULL || plan->nplaces == AP_BLOCK_PLACES;
+    for (unsigned k = AP_PLACE_PLANES; k < plan->nplaces && !found; k++) {
+      found = plan->places[k] == e->planes->planes;
+    }
+    if (!found) {
+      plan->places[plan->nplaces++] = e->planes->planes;
+    }
+  }
+}
+
+struct ap_block_plan *ap_block_plan_new(const struct ap_run *run, const struct ap_stage *stage, const struct ap_micro_facts *facts,
+                                        const struct ap_block_uses *uses) {
   struct ap_block_plan *plan = bf_alloc(1, sizeof *plan);
-  struct builder b = {.plan = plan, .run = run, .program = run->program, .facts = facts};
+  struct builder b = {.plan = plan, .run = run, .program = run->program, .facts = facts, .uses = uses};
   b.tables = bf_alloc((size_t)run->program->ntables + 1, sizeof *b.tables);
   b.table_ops = bf_alloc((size_t)run->program->ntables + 1, sizeof *b.table_ops);
-  b.desc_move = bf_alloc((size_t)run->program->ndescs + 1, sizeof *b.desc_move);
   plan->stage = stage;
+  plan->facts = facts;
   plan->regions = bf_arena_alloc(&plan->arena, stage->count, sizeof *plan->regions);
   build_regions(&b);
-  plan->ordered = ap_block_order_matters(run, plan);
+  plan->ordered = ap_block_order_matters(run, plan, uses);
   plan->tilewise = plan->between_rows || plan->ordered;
   ap_block_find_planes(run, plan);
   find_sources(&b);
   find_bases(&b);
   find_zero_columns(&b);
   find_bundles(plan);
-  plan->bytes += plan->nused * sizeof *plan->used + plan->nmoves * sizeof *plan->moves;
+  find_places(plan);
+  plan->bytes += plan->nused * sizeof *plan->used;
   free(b.tables);
   free(b.table_ops);
-  free(b.desc_move);
   return plan;
 }
 
@@ -401,11 +415,17 @@ void ap_block_plan_free(struct ap_block_plan *plan) {
   }
   bf_arena_free(&plan->arena);
   free(plan->used);
-  free(plan->moves);
   free(plan->tensors);
+  for (size_t i = 0; i < plan->nviews; i++) {
+    free(plan->views[i]->planes.owned);
+    free(plan->views[i]);
+  }
   free(plan->times);
-  free(plan->flat);
   free(plan->zero);
+  ap_block_forget_orders(plan);
+  for (size_t i = 0; i < plan->nbundles; i++) {
+    free(plan->bundles[i].orders);
+  }
   free(plan->bundles);
   free(plan);
 }

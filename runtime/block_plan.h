@@ -4,6 +4,9 @@
 #ifndef AP_BLOCK_PLAN_H
 #define AP_BLOCK_PLAN_H
 
+#include <stdatomic.h>
+
+#include "runtime/block_uses.h"
 #include "runtime/kernel.h"
 #include "runtime/run.h"
 
@@ -39,19 +42,6 @@ struct ap_call {
   const struct ap_entry *entry;
 };
 
-// A call of a region that is written out (runtime/block_flat.c): operands are columns behind a place.
-// LOAD_PLANES, STORE_PLANES: channel a of tensor b from position imm + row.
-enum ap_flat_kind { AP_FLAT_KERNEL, AP_FLAT_STEPS, AP_FLAT_LOAD, AP_FLAT_STORE, AP_FLAT_LOAD_PLANES, AP_FLAT_STORE_PLANES };
-enum ap_flat_place { AP_PLACE_CELLS, AP_PLACE_AREA, AP_PLACE_ZEROS, AP_PLACE_TENSORS };  // then the planes of tensors
-#define AP_BLOCK_PLACES 64
-struct ap_entry;
-struct ap_flat {
-  uint32_t d, a, b;
-  uint8_t kind, dbase, abase, bbase;
-  uint16_t kernel;
-  union { uint64_t imm; const struct ap_entry *entry; };
-};
-
 struct ap_entry {
   struct ap_call *op;
   struct ap_call *ops;               // STEPS: of its table
@@ -75,13 +65,6 @@ struct ap_source {
   size_t column;                   // from the begin of a block's area
 };
 
-// What one execution of a code instruction (steps: of all of them) costs a tile.
-struct ap_code_cost {
-  uint64_t compares, writes, shifts, counts, compare_cells;
-  uint32_t first_move, nmoves;
-};
-struct ap_move_cost { uint32_t desc; uint64_t loads, prefetches, stores; };
-
 struct ap_columns { uint16_t first, count; };
 
 struct ap_block_region {
@@ -89,39 +72,87 @@ struct ap_block_region {
   const struct ap_grid *grid;
   struct ap_call *ops;
   struct ap_entry *code;           // of the instructions between grid and endgrid
-  struct ap_code_cost *costs;
-  size_t flat, nflat;              // calls, if the plan is flattened
-  struct ap_columns *zero[2]; uint32_t nzero[2];  // columns that are 0 when it begins, by counted
   uint32_t first_tile;             // in the stage
-  uint32_t first_prefetch;         // descriptor of its first load.p, or UINT32_MAX
 };
 // A tensor that a stage moves, in which forms.
 struct ap_tensor_use { uint32_t tensor; bool planes, elements, stored; };
 
-// Neighbouring regions on one grid: worked off by groups of blocks, so that what one has used is near for the next.
-struct ap_bundle { uint32_t first, count; uint64_t pieces_before, blocks; };
 #define AP_BLOCK_GROUP 4
+#define AP_BLOCK_LANES 16
+// Lanes (runtime/block_lanes.c) lie so that their first columns are not in the same sets of the first-level cache.
+static inline size_t ap_lane_columns(const struct ap_program *program) { return (size_t)program->machine.columns + 24; }
+
+// Where operands lie: in the cells of all lanes, the area of the block, columns that are 0, planes.
+enum ap_block_place { AP_PLACE_CELLS, AP_PLACE_AREA, AP_PLACE_ZEROS, AP_PLACE_PLANES };
+#define AP_BLOCK_PLACES 16
+// A kernel's call in a word: kernel (12 bits), lane (4), column of d in the cells (16), column of a (28) behind a place (4). Kernel WIDE: column a
+// is the number of a call that is written out.
+#define AP_SHORT(kernel, lane, d, place, a) \
+  ((uint64_t)(kernel) | (uint64_t)(lane) << 12 | (uint64_t)(d) << 16 | (uint64_t)(a) << 32 | (uint64_t)(place) << 60)
+#define AP_SHORT_KERNEL(call) ((unsigned)((call) & 0xfff))
+#define AP_SHORT_LANE(call) ((unsigned)((call) >> 12 & 0xf))
+#define AP_SHORT_D(call) ((size_t)((call) >> 16 & 0xffff))
+#define AP_SHORT_A(call) ((size_t)((call) >> 32 & (AP_SHORT_COLUMNS - 1)))
+#define AP_SHORT_PLACE(call) ((unsigned)((call) >> 60))
+#define AP_SHORT_COLUMNS ((uint64_t)1 << 28)
+#define AP_SHORT_WIDE 0xfffu
+_Static_assert(AP_BLOCK_LANES <= 16 && (AP_MAX_COLUMNS + 24) * AP_BLOCK_LANES <= 0x10000, "lanes and their columns fit a short call");
+// The same written out. Moves of planes know all that they need, so that nothing of an entry has to be fetched.
+enum ap_wide_kind { AP_WIDE_KERNEL, AP_WIDE_LOAD_PLANES, AP_WIDE_STORE_PLANES, AP_WIDE_ENTRY };
+struct ap_wide_call {
+  union {
+    uint64_t imm;                         // KERNEL
+    const struct ap_plane_access *planes;
+    const struct ap_entry *entry;
+  };
+  uint32_t column[3];
+  uint8_t place[3], lane, kind;
+  uint16_t kernel;
+};
+
+// The calls of the lanes of a group of regions (runtime/block_merge.c).
+struct ap_block_order {
+  uint64_t *calls; size_t count;
+  struct ap_wide_call *wide; size_t nwide;
+  struct ap_columns *zero[AP_BLOCK_LANES]; size_t nzero[AP_BLOCK_LANES];  // columns that have to be 0 at the begin, unless changes are counted
+};
+// Neighbouring regions on one grid. A piece of work is a group of `lanes` of them on `group` blocks (one of the two is 1), so that what one has
+// used is near for the next.
+struct ap_bundle {
+  uint32_t first, count;
+  uint64_t pieces_before, blocks;
+  unsigned lanes, group;
+  _Atomic(struct ap_block_order *) *orders;  // by group of regions; NULL where there is none yet
+};
+static inline uint32_t ap_bundle_groups(const struct ap_bundle *b) { return (b->count + b->lanes - 1) / b->lanes; }
+struct ap_block_plan;
+void ap_block_forget_orders(struct ap_block_plan *plan);  // they hold for one binding of kernels
+struct ap_block_region;
+struct ap_block_order *ap_block_order_new(const struct ap_run *run, const struct ap_block_plan *plan, const struct ap_block_region *regions,
+                                          unsigned lanes);
+void ap_block_order_free(struct ap_block_order *order);
 
 struct ap_block_plan {
   const struct ap_stage *stage;
   struct bf_arena arena;
   struct ap_block_region *regions;
   struct ap_entry **used; size_t nused, used_capacity;      // entries of regions and tables that are executed
-  struct ap_move_cost *moves; size_t nmoves, moves_capacity;
   struct ap_tensor_use *tensors; size_t ntensors, tensors_capacity;
+  struct ap_plane_view *views[32]; size_t nviews;           // of tensors that it loads with a stride
   struct ap_source *sources; uint32_t nsources;
   size_t area_columns, area_blocks;  // loaded columns are kept in an area for each block of a grid
   struct ap_field base_field[AP_BLOCK_BASES]; unsigned nbases;
   struct ap_columns *zero; size_t nzero, zero_capacity;     // columns that are 0 when a region begins
   struct ap_bundle *bundles; size_t nbundles, bundles_capacity;
   uint64_t pieces;
-  unsigned group;  // blocks of a piece
   bool between_rows;
   bool tilewise;   // some instruction steps between rows: a piece is a tile, all its blocks advance together
   bool ordered;    // stores meet loads or other stores: tiles one after the other (tilewise, too)
-  bool flattened;
-  struct ap_flat *flat; size_t nflat, flat_capacity;
-  uint32_t place_tensor[AP_BLOCK_PLACES]; unsigned nplaces;
+  double calls;    // of all regions on one block each
+  const struct ap_micro_facts *facts;  // by microcode program
+  struct ap_planes *places[AP_BLOCK_PLACES]; unsigned nplaces;  // from AP_PLACE_PLANES on
+  bool may_order;  // there is memory for the orders of its bundles, a word for each of `calls`
+  bool ordering;   // it is executed more than once: all orders pay
   size_t bytes;    // memory that it takes
   // What an execution costs does not depend on data: kept from the first one, for a technology of these latencies.
   struct ap_tile_time *times;      // NULL: not known yet
@@ -141,7 +172,8 @@ struct ap_micro_facts ap_micro_facts(const struct ap_micro *micro);
 
 #define AP_CACHE_BYTES ((size_t)256 << 20)  // loaded columns kept, at most
 // `facts` by microcode program.
-struct ap_block_plan *ap_block_plan_new(const struct ap_run *run, const struct ap_stage *stage, const struct ap_micro_facts *facts);
+struct ap_block_plan *ap_block_plan_new(const struct ap_run *run, const struct ap_stage *stage, const struct ap_micro_facts *facts,
+                                        const struct ap_block_uses *uses);
 void ap_block_plan_free(struct ap_block_plan *plan);
 // Finds out which moves can be done in planes, and fills plan->tensors (runtime/block_tensors.c).
 void ap_block_find_planes(const struct ap_run *run, struct ap_block_plan *plan);
@@ -149,11 +181,20 @@ void ap_block_find_planes(const struct ap_run *run, struct ap_block_plan *plan);
 bool ap_block_in_place(const struct ap_run *run, const struct ap_grid *grid, const struct ap_entry *e);
 // Brings the tensors of a stage into the forms that it uses, before it runs.
 void ap_block_prepare_tensors(const struct ap_run *run, const struct ap_block_plan *plan);
-// Writes the regions out, into at most `budget` bytes. False: it did not.
-bool ap_block_flatten(const struct ap_run *run, struct ap_block_plan *plan, const struct ap_micro_facts *facts, size_t budget);
 // Whether stores of the stage meet its loads or other stores, in memory (runtime/block_order.c).
-bool ap_block_order_matters(const struct ap_run *run, const struct ap_block_plan *plan);
+bool ap_block_order_matters(const struct ap_run *run, const struct ap_block_plan *plan, const struct ap_block_uses *uses);
 
 static inline uint64_t ap_tile_blocks(const struct ap_grid *grid) { return (grid->tile_rows + AP_BLOCK_ROWS - 1) / AP_BLOCK_ROWS; }
+// Rows of a block; tiles have blocks of their own, and the last tile may have fewer: then false.
+static inline bool ap_block_rows(const struct ap_grid *grid, uint64_t block, uint64_t *row0, uint64_t *rows) {
+  uint64_t blocks = ap_tile_blocks(grid), tile = block / blocks, first = block % blocks * AP_BLOCK_ROWS;
+  uint64_t left = ap_grid_rows(grid) - tile * grid->tile_rows, tile_rows = left < grid->tile_rows ? left : grid->tile_rows;
+  if (first >= tile_rows) {
+    return false;
+  }
+  *row0 = tile * grid->tile_rows + first;
+  *rows = tile_rows - first < AP_BLOCK_ROWS ? tile_rows - first : AP_BLOCK_ROWS;
+  return true;
+}
 
 #endif

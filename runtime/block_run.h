@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 
+#include "isa/region_cost.h"
 #include "runtime/block_plan.h"
 
 // Columns that are loaded before the stage begins, shared by all threads.
@@ -12,20 +13,14 @@ struct ap_block_cache {
   uint64_t *words; size_t capacity;
 };
 
-// Cycles of a descriptor's moves in the tile that it was last used in.
-struct ap_block_moves { uint32_t tile; uint64_t cycles; };  // tile + 1
-
-// Rows of a block that the loads of one place of the kernel find inside of their tensor.
-struct ap_block_inside { uint32_t desc, tap; uint64_t row0, rows; uint64_t mask[AP_COLUMN_WORDS]; };  // rows 0: none yet
-#define AP_BLOCK_INSIDE 64
-
-// One of the blocks that advance together, call by call, through a region that is written out.
-struct ap_block_member {
-  uint64_t *place[AP_BLOCK_PLACES];
-  uint64_t *tags, *masks;
-  uint64_t *area;
+// A region on one block.
+struct ap_block_lane {
+  uint64_t *base[AP_BLOCK_BASES];
+  uint64_t *cells, *tags, *masks;
+  uint64_t *area;                    // columns that the stage keeps for the block
+  uint64_t block, grid_block;        // its number in the grid; row0 / 512
   uint64_t row0, rows;
-  ap_kernel *const *fn;
+  ap_kernel *const *fn;              // by microcode program
 };
 
 struct ap_block_thread {
@@ -40,20 +35,18 @@ struct ap_block_thread {
   uint64_t *cells; size_t cells_capacity;   // blocks × columns × 8 words
   uint64_t *masks; size_t blocks_capacity;  // blocks × 8 words
   uint64_t *tags;
-  uint64_t *base[AP_BLOCK_BASES];
   uint64_t *zeros;                   // 64 columns that nobody writes
   uint8_t *gathered;                 // elements of one block
+  ap_plane_reader *read_planes;
   ap_kernel *const *fns[2];          // by microcode program: for whole blocks, and for those with rows outside the mask
-  ap_kernel *const *fn;              // of these, for the present block
-  uint64_t *area;                    // columns that the stage keeps for the present block
-  uint64_t grid_block;               // row0 / 512
-  uint64_t row0, rows;               // of the block
+  uint64_t block, row0, rows;        // its number in the grid
   size_t blocks;                     // tilewise: of the tile
 
   struct ap_cap cap; bool cap_ready; uint64_t cap_rows;  // for steps between rows
-  struct ap_block_moves *moves;      // by descriptor
-  struct ap_block_member members[AP_BLOCK_GROUP];
-  struct ap_block_inside inside[AP_BLOCK_INSIDE];
+  const struct ap_meter *meter;
+  struct ap_meter_memory measured;   // the region last accounted
+  struct ap_expectation *expected;   // by region of the run: of one row; shared by the threads, each writes those that it accounts
+  struct ap_block_lane lanes[AP_BLOCK_LANES];
   struct ap_kernel_counts counts;    // of the stage
   struct ap_events events;           // of the stage, without those
 };
@@ -62,8 +55,8 @@ void ap_block_thread_free(struct ap_block_thread *t);
 
 // Loads what the stage keeps of `source` for that block of the source's grid.
 void ap_block_keep(struct ap_block_thread *t, const struct ap_source *source, uint64_t block);
-// Runs a region for the blocks [block, end) of its grid, of which there are at most AP_BLOCK_GROUP.
-void ap_block_piece(struct ap_block_thread *t, const struct ap_block_region *region, uint64_t block, uint64_t end);
+// Runs a piece of a bundle (runtime/block_lanes.c).
+void ap_block_piece(struct ap_block_thread *t, const struct ap_bundle *bundle, uint64_t piece);
 // The same for a whole tile, instruction by instruction.
 void ap_block_tile(struct ap_block_thread *t, const struct ap_block_region *region, uint32_t tile);
 
@@ -71,12 +64,20 @@ void ap_block_tile(struct ap_block_thread *t, const struct ap_block_region *regi
 // Loads rows of the present block to columns from `to`; stores them.
 void ap_block_fill(struct ap_block_thread *t, const struct ap_instr *instr, uint64_t *to);
 void ap_block_drain(struct ap_block_thread *t, const struct ap_instr *instr, const uint64_t *from);
+// The same for a load or store that may move whole columns of planes; the columns of such a load as they lie there, NULL if they have to be moved.
+void ap_block_load_planes(struct ap_block_thread *t, const struct ap_plane_access *x, uint64_t *to);
+void ap_block_store_planes(struct ap_block_thread *t, const struct ap_plane_access *x, const uint64_t *from);
+void ap_block_move_in(struct ap_block_thread *t, const struct ap_entry *e, uint64_t *to);
+void ap_block_move_out(struct ap_block_thread *t, const struct ap_entry *e, const uint64_t *from);
+uint64_t *ap_block_in_planes(const struct ap_block_thread *t, const struct ap_entry *e);
 // Mask of a block with that many rows; returns whether some are outside.
 unsigned ap_block_mask(uint64_t *mask, uint64_t rows);
 // Makes room for that many blocks.
 void ap_block_reserve(struct ap_block_thread *t, size_t blocks);
-// Accounts a tile: costs of the code, times the turns of its loops.
-void ap_block_account(struct ap_block_thread *t, const struct ap_block_region *region, uint32_t tile);
+// Accounts all tiles of a region (runtime/block_account.c): events, times and what is expected of its data.
+void ap_block_account(struct ap_block_thread *t, const struct ap_block_region *region);
+// Sets the counters of layers that depend on data to what is expected, from all regions of the run.
+void ap_block_expect(const struct ap_run *run, const struct ap_expectation *regions, struct ap_account *layers);
 // A loop of the code on its way: for `code[*i]`, LOOP or ENDLOOP, moves *i.
 struct ap_block_loops { struct { uint32_t start, left; } open[AP_MAX_LOOP_NEST]; unsigned depth; };
 static inline void ap_block_loop(struct ap_block_loops *loops, const struct ap_instr *instr, uint32_t *i) {

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // In which form, elements or planes, the moves of a stage find their tensors.
 #include <stdlib.h>
+#include <string.h>
 
 #include "runtime/block_plan.h"
+
+#define MAX_VIEWS (sizeof((struct ap_block_plan *)0)->views / sizeof(struct ap_plane_view *))
+#define INSIDE_BYTES ((size_t)16 << 20)  // of masks, at most
 
 static bool is_move(const struct ap_entry *e) { return e->kind == AP_ENTRY_LOAD || e->kind == AP_ENTRY_STORE; }
 
@@ -14,10 +18,28 @@ static struct ap_tensor_use *use_of(struct ap_block_plan *plan, uint32_t *number
   return &plan->tensors[numbers[root] - 1];
 }
 
+// The planes of the plan that are such a view.
+static struct ap_planes *view_planes(struct ap_block_plan *plan, const struct ap_plane_view *like) {
+  for (size_t i = 0; i < plan->nviews; i++) {
+    if (ap_plane_same_view(plan->views[i], like)) {
+      return &plan->views[i]->planes;
+    }
+  }
+  if (plan->nviews == MAX_VIEWS) {
+    return NULL;
+  }
+  struct ap_plane_view *view = bf_alloc(1, sizeof *view);
+  *view = *like;
+  plan->views[plan->nviews++] = view;
+  return &view->planes;
+}
+
 // Whether this move can be done in planes. Threads that store must not meet in a word.
-static bool in_planes(const struct ap_run *run, const struct ap_entry *e, struct ap_plane_access *out) {
-  if (!ap_plane_access(run->program, e->instr, out)) {
-    return false;
+static bool in_planes(const struct ap_run *run, struct ap_block_plan *plan, const struct ap_entry *e, struct ap_plane_access *out) {
+  struct ap_plane_view view;
+  if (!ap_plane_access(run, e->instr, out)) {
+    return e->kind == AP_ENTRY_LOAD && !plan->tilewise && ap_plane_view(run, e->instr, &view, out) &&
+           (out->planes = view_planes(plan, &view)) != NULL;
   }
   const struct ap_grid *grid = &run->program->grids[run->program->descs[e->instr->index].grid];
   bool aligned = out->position % 64 == 0 && (grid->tile_rows % 64 == 0 || ap_grid_tiles(grid) == 1);
@@ -29,16 +51,80 @@ static void forbid_planes(const struct ap_run *run, struct ap_block_plan *plan, 
   struct ap_plane_access access;
   for (size_t i = 0; i < plan->nused; i++) {
     const struct ap_entry *e = plan->used[i];
-    if (e->kind == AP_ENTRY_STORE && (plan->tilewise || !in_planes(run, e, &access))) {
+    if (e->kind == AP_ENTRY_STORE && (plan->tilewise || !in_planes(run, plan, e, &access))) {
       forbidden[ap_tensor_root(run->program, run->program->descs[e->instr->index].tensor)] = true;
     }
   }
 }
 
+// --- rows inside -----------------------------------------------------------------------------------------
+
+// What the rows that loads find inside of their tensors depend on.
+struct inside_key { uint32_t grid, shape[4]; int64_t low[4]; uint8_t row_dim[4]; int32_t row_stride[4]; };
+struct inside { struct inside_key key; const uint64_t *masks; };
+struct insides { struct inside *items; size_t count, capacity, bytes; };
+
+static struct inside_key inside_key(const struct ap_program *p, const struct ap_instr *load) {
+  const struct ap_desc *desc = &p->descs[load->index];
+  uint32_t tap = load->tap;
+  struct inside_key key;
+  memset(&key, 0, sizeof key);  // keys are compared as memory
+  key.grid = desc->grid;
+  memcpy(key.shape, p->tensors[desc->tensor].shape, sizeof key.shape);
+  memcpy(key.row_dim, desc->row_dim, sizeof key.row_dim);
+  memcpy(key.row_stride, desc->row_stride, sizeof key.row_stride);
+  for (int k = 3; k >= 0; k--) {
+    key.low[k] = desc->origin[k] + (int64_t)(tap % desc->tap_count[k]) * desc->tap_step[k];
+    tap /= desc->tap_count[k];
+  }
+  bool along = memchr(key.row_dim, 3, sizeof key.row_dim) != NULL;
+  if (!along && key.low[3] >= 0 && key.low[3] < key.shape[3]) {
+    key.low[3] = 0;  // any channel
+  }
+  return key;
+}
+
+static const uint64_t *work_out(const struct ap_run *run, struct ap_block_plan *plan, struct insides *all, const struct ap_instr *load) {
+  const struct ap_grid *grid = &run->program->grids[run->program->descs[load->index].grid];
+  uint64_t tile_blocks = ap_tile_blocks(grid), tiles = ap_grid_tiles(grid);
+  if (tiles * tile_blocks > (INSIDE_BYTES - all->bytes) / (AP_COLUMN_WORDS * sizeof(uint64_t))) {
+    return NULL;
+  }
+  uint64_t *masks = bf_arena_alloc(&plan->arena, (size_t)(tiles * tile_blocks * AP_COLUMN_WORDS), sizeof *masks);
+  for (uint64_t b = 0; b < tiles * tile_blocks; b++) {
+    uint64_t row0, rows;
+    if (ap_block_rows(grid, b, &row0, &rows)) {
+      ap_rows_inside(run, load, row0, rows, masks + b * AP_COLUMN_WORDS);
+    }
+  }
+  all->bytes += (size_t)(tiles * tile_blocks * AP_COLUMN_WORDS) * sizeof *masks;
+  return masks;
+}
+
+#define MAX_INSIDES 256  // kinds of loads that are looked at
+
+static const uint64_t *rows_inside(const struct ap_run *run, struct ap_block_plan *plan, struct insides *all, const struct ap_instr *load) {
+  struct inside_key key = inside_key(run->program, load);
+  for (size_t i = 0; i < all->count; i++) {
+    if (memcmp(&all->items[i].key, &key, sizeof key) == 0) {
+      return all->items[i].masks;
+    }
+  }
+  if (all->count == MAX_INSIDES) {
+    return NULL;
+  }
+  const uint64_t *masks = work_out(run, plan, all, load);
+  BF_PUSH(all->items, all->count, all->capacity) = (struct inside){key, masks};
+  return masks;
+}
+
+// --- a stage's moves -------------------------------------------------------------------------------------
+
 void ap_block_find_planes(const struct ap_run *run, struct ap_block_plan *plan) {
   const struct ap_program *p = run->program;
   bool *forbidden = bf_alloc((size_t)p->ntensors + 1, sizeof *forbidden);
   uint32_t *numbers = bf_alloc((size_t)p->ntensors + 1, sizeof *numbers);
+  struct insides insides = {0};
   forbid_planes(run, plan, forbidden);
   for (size_t i = 0; i < plan->nused; i++) {
     struct ap_entry *e = plan->used[i];
@@ -49,9 +135,12 @@ void ap_block_find_planes(const struct ap_run *run, struct ap_block_plan *plan) 
     uint32_t root = ap_tensor_root(p, p->descs[e->instr->index].tensor);
     struct ap_tensor_use *use = use_of(plan, numbers, root);
     use->stored = use->stored || e->kind == AP_ENTRY_STORE;
-    if (!plan->tilewise && in_planes(run, e, &access) && !(e->kind == AP_ENTRY_STORE && forbidden[root])) {
+    if (!plan->tilewise && in_planes(run, plan, e, &access) && !(e->kind == AP_ENTRY_STORE && forbidden[root])) {
       struct ap_plane_access *kept = bf_arena_alloc(&plan->arena, 1, sizeof *kept);
       *kept = access;
+      kept->move = e->instr;
+      kept->pad = p->descs[e->instr->index].pad_value;
+      kept->inside = access.whole ? NULL : rows_inside(run, plan, &insides, e->instr);
       e->planes = kept;
       plan->bytes += sizeof *kept;
       use->planes = true;
@@ -59,13 +148,15 @@ void ap_block_find_planes(const struct ap_run *run, struct ap_block_plan *plan) 
       use->elements = true;
     }
   }
+  plan->bytes += insides.bytes;
+  free(insides.items);
   free(forbidden);
   free(numbers);
 }
 
 bool ap_block_in_place(const struct ap_run *run, const struct ap_grid *grid, const struct ap_entry *e) {
   return e->planes != NULL && e->planes->whole && e->planes->position % AP_BLOCK_ROWS == 0 &&
-         ap_planes_pitch(&run->program->tensors[e->planes->tensor]) == AP_COLUMN_WORDS &&
+         e->planes->planes->pitch == AP_COLUMN_WORDS &&
          (grid->tile_rows % AP_BLOCK_ROWS == 0 || ap_grid_tiles(grid) == 1);
 }
 
@@ -82,6 +173,10 @@ void ap_block_prepare_tensors(const struct ap_run *run, const struct ap_block_pl
     if (use->stored) {  // never in both forms: a stage that loads what it stores is tilewise
       planes->current = use->planes;
       planes->memory_stale = use->planes;
+      planes->memory_written = planes->memory_written || use->elements;
     }
+  }
+  for (size_t i = 0; i < plan->nviews; i++) {
+    ap_plane_view_update(run, plan->views[i]);  // what a stage stores it does not load, or it is tilewise
   }
 }

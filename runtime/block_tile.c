@@ -65,7 +65,8 @@ static void run_on_block(struct ap_block_thread *t, const struct ap_entry *e, co
   } else if (fn != NULL) {
     fn(cells + e->at[0], cells + e->at[1], cells + e->at[2], cells, tag, mask, e->instr->imm, &t->counts);
   } else {
-    ap_block_run(e->micro, cells + e->at[0], cells + e->at[1], cells + e->at[2], cells, tag, mask, e->instr->imm, &t->counts);
+    ap_block_run(e->micro, cells + e->at[0], cells + e->at[1], cells + e->at[2], cells, tag, mask, e->instr->imm,
+                 t->counted ? &t->counts : NULL);
   }
 }
 
@@ -128,7 +129,7 @@ void ap_block_tile(struct ap_block_thread *t, const struct ap_block_region *regi
     }
   }
   run_code(t, region, &at);
-  if (plan->times == NULL) {
-    ap_block_account(t, region, tile);
+  if (tile == 0 && plan->times == NULL) {
+    ap_block_account(t, region);
   }
 }

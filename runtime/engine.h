@@ -38,6 +38,7 @@ struct ap_execution {
   enum ap_engine engine;
   enum ap_count count;
   unsigned threads;        // 0: one for each processor
+  uint64_t repeats;        // about how many executions of the run will follow, this one included (0: 1): decides what is worth compiling
   ap_layer_hook *hook;     // may be NULL
   // Called now and then by the calling thread with the share of the whole work that is done; may be NULL.
   void (*progress)(void *context, uint32_t layer, double share);

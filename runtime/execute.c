@@ -58,6 +58,7 @@ static void run_host(struct execution *x, const struct ap_host *host) {
   ap_planes_to_memory(x->run, ap_tensor_root(x->program, host->input));
   ap_planes_to_memory(x->run, ap_tensor_root(x->program, host->output));
   x->run->planes[ap_tensor_root(x->program, host->output)].current = false;
+  x->run->planes[ap_tensor_root(x->program, host->output)].memory_written = true;
   ap_host_softmax(x->run, host);
 }
 
@@ -66,6 +67,7 @@ static void leave_planes(struct ap_run *run) {
   for (uint32_t t = 0; t < run->program->ntensors; t++) {
     ap_planes_to_memory(run, t);
     run->planes[t].current = false;
+    run->planes[t].memory_written = true;
   }
 }
 
@@ -100,7 +102,11 @@ static void expect_counts(struct execution *x) {
   const struct ap_program *p = x->program;
   if (x->run->expected == NULL) {
     x->run->expected = bf_alloc((size_t)p->nlayers + 1, sizeof *x->run->expected);
-    ap_static_account(p, x->tech, x->run->expected, NULL);
+    if (x->pool != NULL) {
+      ap_blocks_expect(x->run, x->run->expected);
+    } else {
+      ap_static_account(p, x->tech, x->run->expected, NULL);
+    }
   }
   for (uint32_t i = 0; i < p->nlayers; i++) {
     struct ap_events *events = &x->layers[i].events;
@@ -138,11 +144,12 @@ bool ap_run_execute(struct ap_run *run, const struct ap_technology *tech, struct
   x.layers = bf_alloc((size_t)p->nlayers + 1, sizeof *x.layers);
   x.line = (struct ap_timeline){.program = p, .how = how, .open_layer = p->nlayers};
   bool done = run_stages(&x);
-  ap_blocks_end(x.pool);
   ap_timeline_end(&x.line);
-  if (how->count == AP_COUNT_STATIC) {
+  if (done && how->count == AP_COUNT_STATIC) {
     expect_counts(&x);
   }
+  run->executions += done;
+  ap_blocks_end(x.pool);
   add_accounts(&x, layers, total);
   free(x.layers);
   free(x.times);

@@ -10,6 +10,7 @@ struct interp {
   const struct ap_program *program;
   uint64_t row0;             // first row of the present tile
   struct ap_tile_time time;  // of the present tile
+  uint64_t load_key;         // of the present region
   bool prefetched;           // it has had a double-buffered load
 };
 
@@ -93,7 +94,7 @@ static void run_tile(struct interp *in, const struct ap_region *region, uint32_t
   in->row0 = (uint64_t)tile * g->tile_rows;
   uint64_t left = ap_grid_rows(g) - in->row0, rows = left < g->tile_rows ? left : g->tile_rows;
   memset(in->run->desc_cycles, 0, p->ndescs * sizeof *in->run->desc_cycles);
-  in->time = (struct ap_tile_time){.row_tile = tile, .load_key = region->load_key};
+  in->time = (struct ap_tile_time){.row_tile = tile, .load_key = in->load_key};
   in->prefetched = false;
   ap_cap_begin(&in->run->cap, rows, ap_searched_rows(&p->machine, rows));
   run_region_code(in, region->grid, region->end);
@@ -105,6 +106,7 @@ bool ap_interp_stage(const struct ap_stage_run *s) {
   size_t done = 0;
   for (uint32_t r = 0; r < s->stage->count; r++) {
     const struct ap_region *region = &s->run->regions[s->stage->first + r];
+    in.load_key = ap_region_load_key(in.program, region->grid);
     for (uint32_t t = 0; t < region->tiles; t++) {
       if (ap_control_stopped(s->control)) {
         return false;

@@ -13,7 +13,7 @@
 
 #include "runtime/kernel_emit.h"
 
-#define MODULE_KERNELS 32
+#define MODULE_KERNELS 16  // few, as compilation stops between modules
 #define NAME_BYTES 24
 
 struct entry {
@@ -30,6 +30,7 @@ struct ap_kernels {
   struct ap_kernel_host host;
   struct entry *entries; size_t count, capacity;
   double compile_s;
+  const volatile bool *stop;  // may be NULL
 };
 
 bool ap_kernels_available(void) { return true; }
@@ -146,6 +147,9 @@ void ap_kernels_free(struct ap_kernels *k) {
   free(k);
 }
 
+void ap_kernels_stop_on(struct ap_kernels *k, const volatile bool *stop) { k->stop = stop; }
+static bool stopped(const struct ap_kernels *k) { return k->stop != NULL && *k->stop; }
+
 static bool same_bytes(const void *a, const void *b, size_t size) { return size == 0 || memcmp(a, b, size) == 0; }
 
 static uint64_t hash_key(const struct ap_kernel_key *key) {
@@ -231,7 +235,7 @@ static void *run_worker(void *context) {
   for (unsigned counted = 0; counted < 2; counted++) {
     machines[counted] = make_machine(work->k, level_for(work->k, counted));
   }
-  for (size_t i; (i = atomic_fetch_add(&work->next, 1)) < work->nmodules;) {
+  for (size_t i; (i = atomic_fetch_add(&work->next, 1)) < work->nmodules && !stopped(work->k);) {
     compile_module(work, machines, i);  // a network's kernels count all or none: the first of a module speaks for it
   }
   LLVMDisposeTargetMachine(machines[0]);
@@ -286,7 +290,13 @@ static bool compile_entries(struct ap_kernels *k, size_t first, struct bf_diags 
   work.objects = bf_alloc(work.nmodules, sizeof *work.objects);
   work.failed = bf_alloc(work.nmodules, sizeof *work.failed);
   run_workers(&work);
-  bool good = link_objects(&work, diags);
+  bool stop = stopped(k), good = !stop && link_objects(&work, diags);
+  for (size_t i = 0; i < work.nmodules && stop; i++) {
+    if (work.objects[i] != NULL) {
+      LLVMDisposeMemoryBuffer(work.objects[i]);
+    }
+  }
+  k->count = good ? k->count : first;
   for (size_t i = 0; i < work.nmodules; i++) {
     free(work.failed[i]);
   }

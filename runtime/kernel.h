@@ -29,6 +29,8 @@ bool ap_kernels_available(void);
 // NULL and an error if there is no compiler or it cannot serve this processor. `threads`: how many compile at a time.
 struct ap_kernels *ap_kernels_new(unsigned threads, struct bf_diags *diags);
 void ap_kernels_free(struct ap_kernels *kernels);
+// From now on compilation ends early once *stop is set (by a signal handler, say); NULL: never.
+void ap_kernels_stop_on(struct ap_kernels *kernels, const volatile bool *stop);
 
 // What a kernel is for. The microcode must have passed ap_micro_check and must live as long as the kernels.
 struct ap_kernel_key {
@@ -46,6 +48,6 @@ void ap_kernels_info(const struct ap_kernels *kernels, struct ap_kernels_info *o
 
 // The same in plain C, step by step: for programs without a kernel of the compiler, and to test kernels against.
 void ap_block_run(const struct ap_micro *micro, uint64_t *d, uint64_t *a, uint64_t *b, uint64_t *flags, uint64_t *tag,
-                  const uint64_t *mask, uint64_t imm, struct ap_kernel_counts *counts);
+                  const uint64_t *mask, uint64_t imm, struct ap_kernel_counts *counts);  // counts: NULL to count nothing
 
 #endif

@@ -17,6 +17,7 @@ struct ap_kernels *ap_kernels_new(unsigned threads, struct bf_diags *diags) {
   return ap_kernels_new_for(threads, NULL, NULL, diags);
 }
 void ap_kernels_free(struct ap_kernels *kernels) { (void)kernels; }
+void ap_kernels_stop_on(struct ap_kernels *kernels, const volatile bool *stop) { (void)kernels, (void)stop; }
 
 bool ap_kernels_compile(struct ap_kernels *kernels, const struct ap_kernel_key *keys, size_t count, ap_kernel **out,
                         struct bf_diags *diags) {

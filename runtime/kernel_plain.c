@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A microcode program on one block of rows, step by step in plain C: what kernels are tested against, and what runs where there
-// is no kernel.
+// is no kernel. Compiled once for any processor and once for those with vectors of 512 bits.
 #include <string.h>
 
 #include "runtime/kernel.h"
@@ -28,7 +28,9 @@ static uint64_t *column(const struct block *b, const struct ap_lit *lit) {
   return b->slot[lit->slot] + (size_t)lit->bit * AP_COLUMN_WORDS;
 }
 
-static uint64_t count_rows(const uint64_t *words) {
+#define INLINE static inline __attribute__((always_inline))  // into each variant, whose instructions it takes
+
+INLINE uint64_t count_rows(const uint64_t *words) {
   uint64_t sum = 0;
   for (unsigned i = 0; i < AP_COLUMN_WORDS; i++) {
     sum += (uint64_t)__builtin_popcountll(words[i]);
@@ -36,7 +38,7 @@ static uint64_t count_rows(const uint64_t *words) {
   return sum;
 }
 
-static void compare(struct block *b, const struct ap_lit *lits, unsigned nlits, bool accumulate) {
+INLINE void compare(struct block *b, const struct ap_lit *lits, unsigned nlits, bool accumulate, bool counted) {
   uint64_t match[AP_COLUMN_WORDS];
   memcpy(match, b->mask, sizeof match);
   for (unsigned n = 0; n < nlits; n++) {
@@ -46,23 +48,63 @@ static void compare(struct block *b, const struct ap_lit *lits, unsigned nlits, 
       match[i] &= cells[i] ^ flip;
     }
   }
-  b->counts.match_cells += nlits * count_rows(match);
+  if (counted) {
+    b->counts.match_cells += nlits * count_rows(match);
+  }
   for (unsigned i = 0; i < AP_COLUMN_WORDS; i++) {
     b->tag[i] = match[i] | (accumulate ? b->tag[i] : 0);
   }
 }
 
 // Literal by literal, as fields may share columns.
-static void write_tagged(struct block *b, const struct ap_lit *lits, unsigned nlits) {
-  b->counts.written_cells += nlits * count_rows(b->tag);
+INLINE void write_tagged(struct block *b, const struct ap_lit *lits, unsigned nlits, bool counted) {
+  if (counted) {
+    b->counts.written_cells += nlits * count_rows(b->tag);
+  }
   for (unsigned n = 0; n < nlits; n++) {
     uint64_t *cells = column(b, &lits[n]), value = literal(b, &lits[n]), changed[AP_COLUMN_WORDS];
     for (unsigned i = 0; i < AP_COLUMN_WORDS; i++) {
       changed[i] = b->tag[i] & (cells[i] ^ value);
       cells[i] ^= changed[i];
     }
-    b->counts.changed_cells += count_rows(changed);
+    if (counted) {
+      b->counts.changed_cells += count_rows(changed);
+    }
   }
+}
+
+INLINE void run_steps(struct block *b, const struct ap_micro *micro, bool counted) {
+  for (uint32_t s = 0; s < micro->nsteps; s++) {
+    const struct ap_step *step = &micro->steps[s];
+    const struct ap_lit *lits = &micro->lits[step->first];
+    switch (step->kind) {
+      case AP_STEP_COMPARE:
+      case AP_STEP_COMPARE_OR: compare(b, lits, step->nlits, step->kind == AP_STEP_COMPARE_OR, counted); break;
+      case AP_STEP_WRITE_ALL: memcpy(b->tag, b->mask, sizeof b->tag);  // fall through
+      default: write_tagged(b, lits, step->nlits, counted); break;
+    }
+  }
+}
+
+typedef void run_function(struct block *b, const struct ap_micro *micro);
+static void run_any(struct block *b, const struct ap_micro *micro) { run_steps(b, micro, false); }
+static void count_any(struct block *b, const struct ap_micro *micro) { run_steps(b, micro, true); }
+#if defined(__x86_64__)
+#define WIDE __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx512vpopcntdq,popcnt")))
+WIDE static void run_wide(struct block *b, const struct ap_micro *micro) { run_steps(b, micro, false); }
+WIDE static void count_wide(struct block *b, const struct ap_micro *micro) { run_steps(b, micro, true); }
+static bool has_wide(void) {
+  return __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vpopcntdq");
+}
+#else
+static run_function *const run_wide = run_any, *const count_wide = count_any;
+static bool has_wide(void) { return false; }
+#endif
+
+static void run(struct block *b, const struct ap_micro *micro, bool counted) {
+  run_function *wide = counted ? count_wide : run_wide, *any = counted ? count_any : run_any;
+  (has_wide() ? wide : any)(b, micro);
 }
 
 void ap_block_run(const struct ap_micro *micro, uint64_t *d, uint64_t *a, uint64_t *b, uint64_t *flags, uint64_t *tag,
@@ -72,16 +114,7 @@ void ap_block_run(const struct ap_micro *micro, uint64_t *d, uint64_t *a, uint64
   for (unsigned i = 0; i < AP_COLUMN_WORDS && (use == AP_TAG_USES || use == AP_TAG_TAKES); i++) {
     block.tag[i] = tag[i] & mask[i];
   }
-  for (uint32_t s = 0; s < micro->nsteps; s++) {
-    const struct ap_step *step = &micro->steps[s];
-    const struct ap_lit *lits = &micro->lits[step->first];
-    switch (step->kind) {
-      case AP_STEP_COMPARE:
-      case AP_STEP_COMPARE_OR: compare(&block, lits, step->nlits, step->kind == AP_STEP_COMPARE_OR); break;
-      case AP_STEP_WRITE_ALL: memcpy(block.tag, mask, sizeof block.tag);  // fall through
-      default: write_tagged(&block, lits, step->nlits); break;
-    }
-  }
+  run(&block, micro, counts != NULL);
   if (use == AP_TAG_USES || use == AP_TAG_SETS) {
     memcpy(tag, block.tag, sizeof block.tag);
   }

@@ -49,6 +49,7 @@ static bool allocate_tensors(struct ap_run *run, struct bf_diags *diags) {
       continue;
     }
     uint64_t elements = ap_tensor_elements(t);
+    ap_planes_shape(&run->planes[i], t->shape[3] > 0 ? elements / t->shape[3] : 0, t->shape[3], t->bits);
     run->memory[i].size = element_size(t->bits);
     total += elements * run->memory[i].size;
     if (elements > BF_MAX_ELEMENTS || total > MAX_MEMORY_BYTES) {
@@ -59,6 +60,7 @@ static bool allocate_tensors(struct ap_run *run, struct bf_diags *diags) {
     run->memory[i].data = bf_alloc(elements > 0 ? elements : 1, run->memory[i].size);
     if (t->storage == AP_STORAGE_CONST) {
       load_constants(run, i);
+      run->planes[i].memory_written = true;
     }
   }
   return true;
@@ -112,7 +114,7 @@ void ap_run_free(struct ap_run *run) {
   }
   for (uint32_t i = 0; i < run->program->ntensors; i++) {
     free(run->memory[i].data);
-    free(run->planes[i].words);
+    free(run->planes[i].owned);
   }
   for (uint32_t t = 0; run->table_micro != NULL && t < run->program->ntables; t++) {
     free(run->table_micro[t]);
@@ -136,6 +138,7 @@ bool ap_run_set(struct ap_run *run, uint32_t tensor, const int64_t *q) {
   const struct ap_memory *memory = ap_run_memory(run, tensor);
   struct ap_planes *planes = &run->planes[ap_tensor_root(run->program, tensor)];
   planes->current = planes->memory_stale = false;
+  planes->memory_written = true;
   uint64_t elements = ap_tensor_elements(t), most = t->bits < 64 ? ((uint64_t)1 << t->bits) - 1 : UINT64_MAX;
   for (uint64_t i = 0; i < elements; i++) {
     uint64_t u = (uint64_t)q[i] - (uint64_t)t->bias;

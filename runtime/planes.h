@@ -12,37 +12,70 @@
 struct ap_run;
 struct ap_memory;
 struct ap_planes {
+  void *owned;                   // the memory that `words` lie in
   uint64_t *words;               // channels × blocks × bits × pitch; NULL until they are used
   uint64_t positions, blocks;    // of a channel
   uint32_t channels;
   unsigned bits, pitch;          // words from a column to the next: 8, or less for up to 256 positions
   bool current;                  // the planes hold the tensor's values
   bool memory_stale;             // the array of elements does not
+  bool memory_written;           // the array of elements has been written to; until then it is zeros, and so are planes that are not current
 };
 
-// How the rows of a load or store lie in the planes of a tensor: row r is position `position` + r of the channel.
+// How the rows of a load or store lie in the planes of a tensor, or of a view of it: row r is position `position` + r of the channel.
 struct ap_plane_access {
+  struct ap_planes *planes;      // NULL if the rows are successive positions of neither
   uint32_t tensor;               // root
   uint32_t channel;
   int64_t position;              // may be outside of the tensor where a load has padding
   bool whole;                    // all rows of the grid are inside the tensor
+  uint64_t pad;                  // of a load: value of the rows that are not
+  const struct ap_instr *move;
+  const uint64_t *inside;        // where not whole: the rows that are, 8 words for each block of the grid; NULL: not worked out
 };
-// False if the rows are not successive positions.
-bool ap_plane_access(const struct ap_program *program, const struct ap_instr *move, struct ap_plane_access *out);
+// False if the rows are not successive positions of the tensor.
+bool ap_plane_access(const struct ap_run *run, const struct ap_instr *move, struct ap_plane_access *out);
+
+// Every stride-th position of a tensor, from a phase on, in planes of its own (runtime/plane_views.c): loads with a stride find their rows
+// one after the other there. Dimensions 0 to 2 of the tensor as the descriptor sees it, the last of which is the fastest.
+struct ap_plane_view {
+  uint32_t root, shape[3], stride[3], phase[3], count[3];  // count: positions of the view
+  struct ap_planes planes;
+};
+// The view in which the rows of a load are successive, its planes without memory, and where they lie in it. False if there is none.
+bool ap_plane_view(const struct ap_run *run, const struct ap_instr *load, struct ap_plane_view *view, struct ap_plane_access *out);
+bool ap_plane_same_view(const struct ap_plane_view *a, const struct ap_plane_view *b);  // but for their planes
+// Fills the planes of a view from those of its tensor, which are current.
+void ap_plane_view_update(const struct ap_run *run, struct ap_plane_view *view);
 
 // Makes the planes, or the array of elements, hold the values of a tensor that is no alias.
 void ap_planes_update(const struct ap_run *run, uint32_t root);
 void ap_planes_to_memory(const struct ap_run *run, uint32_t root);
 
-unsigned ap_planes_pitch(const struct ap_tensor *tensor);  // as in the planes of this tensor
+// Sets the shape of planes without memory; makes memory for them, all zero, if there is none yet.
+void ap_planes_shape(struct ap_planes *planes, uint64_t positions, uint32_t channels, unsigned bits);
+void ap_planes_reserve(struct ap_planes *planes);
+bool ap_planes_too_large(const struct ap_planes *planes);
 
 // Columns of a block that begins at a multiple of 512 positions.
 static inline uint64_t *ap_planes_block(const struct ap_planes *planes, uint32_t channel, uint64_t block) {
   return planes->words + (channel * planes->blocks + block) * planes->bits * planes->pitch;
 }
-// `rows` (1 to 512) positions from `position` on, to columns of 8 words. What is outside of the tensor is undefined.
-void ap_planes_read(const struct ap_planes *planes, uint32_t channel, int64_t position, uint64_t rows, uint64_t *to);
+// Reads of columns (runtime/plane_moves.c). `inside` (8 words) says which rows are the tensor's, the others get pad; NULL: all, and what is outside of
+// the planes is undefined.
+struct ap_plane_read {
+  uint32_t channel;
+  int64_t position;              // of row 0
+  const uint64_t *inside;
+  uint64_t pad;
+};
+typedef void ap_plane_reader(const struct ap_planes *planes, const struct ap_plane_read *read, uint64_t *to);  // columns of 8 words, 512 rows
+ap_plane_reader *ap_plane_reader_variant(unsigned i);  // NULL beyond the last or if this processor cannot run it; the last is the best
+ap_plane_reader *ap_plane_reader_best(void);
 // Writes `rows` (1 to 512) positions from `position` on, which is a multiple of 64; all are inside the tensor.
 void ap_planes_write(const struct ap_planes *planes, uint32_t channel, uint64_t position, uint64_t rows, const uint64_t *from);
+
+// Memory for columns, all zero, from a multiple of 64 bytes on. Freed by free().
+uint64_t *ap_columns_alloc(size_t bytes);
 
 #endif

@@ -17,7 +17,6 @@ struct ap_memory {
 struct ap_region {
   uint32_t grid, end;
   uint32_t tiles;
-  uint64_t load_key;  // ap_region_load_key
 };
 // What a program does, in order. Regions of one layer with nothing between that waits for them are one stage, in which an engine
 // chooses the order if that cannot be seen.
@@ -52,6 +51,7 @@ struct ap_run {
   double work;                           // of all stages
   struct ap_blocks *blocks;              // NULL until the block engine has been used
   struct ap_account *expected;           // static account by layer, NULL until a run in static mode
+  uint64_t executions;                   // that have ended
   bool plain_blocks;                     // the block engine without compiled kernels (for tests)
 };
 

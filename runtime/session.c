@@ -37,7 +37,9 @@ static bool run_group(struct ap_session *s, struct ap_run *run, uint64_t first, 
       return false;
     }
   }
-  if (!ap_run_execute(run, s->tech, s->layers, &s->total, s->how != NULL ? s->how : &plain, diags)) {
+  struct ap_execution how = s->how != NULL ? *s->how : plain;
+  how.repeats = (s->images - first + p->batch - 1) / p->batch;
+  if (!ap_run_execute(run, s->tech, s->layers, &s->total, &how, diags)) {
     return false;
   }
   for (uint32_t t = 0; t < p->ntensors; t++) {

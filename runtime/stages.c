@@ -45,7 +45,7 @@ static uint32_t add_region(struct planner *pl, uint32_t i) {
   }
   struct ap_stage *stage = &run->stages[run->nstages - 1];
   BF_PUSH(run->regions, run->nregions, pl->regions_capacity) =
-      (struct ap_region){i, end, ap_grid_tiles(grid), ap_region_load_key(p, i)};
+      (struct ap_region){i, end, ap_grid_tiles(grid)};
   stage->count++;
   stage->tiles += ap_grid_tiles(grid);
   double blocks = (double)((ap_grid_rows(grid) + AP_BLOCK_ROWS - 1) / AP_BLOCK_ROWS), work = blocks * code_length(p, i, end);

@@ -30,7 +30,7 @@ struct bench_run {
   enum ap_engine engine;
   enum ap_count count;
   double first_s, best_s;  // of one execution: the first one, compilation included; the best
-  double *layer_s;         // of the best one; owned
+  double *layer_s;         // the best of each layer; owned
 };
 struct bench_network {
   const char *file;

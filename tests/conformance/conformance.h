@@ -28,6 +28,7 @@ extern const char *const cf_verdict_words[CF_VERDICTS], *const cf_verdict_headin
 struct cf_options {
   const char *data, *filter, *markdown;
   bool engines[CF_ENGINES], layers;
+  bool count_exact; // the JIT counts every pass
   double time;      // seconds for everything; 0: no limit
   uint64_t samples; // of a case at most; 0: no limit
   double weights;   // millions of constants of a network that is compiled, at most

@@ -27,6 +27,7 @@ double cf_now(void) {
 
 struct engine {
   enum cf_engine kind;
+  bool count_exact;
   struct cf_subject *subject;
   struct bf_diags diags;
   struct bf_ref_run *reference;
@@ -130,7 +131,7 @@ static bool run_program(struct engine *e, uint64_t sample) {
     }
   }
   struct ap_execution how = {.engine = e->kind == CF_JIT ? AP_ENGINE_JIT : AP_ENGINE_INTERP, .threads = 1};
-  how.count = e->kind == CF_JIT ? AP_COUNT_STATIC : AP_COUNT_EXACT;  // outputs are judged, and they do not depend on it
+  how.count = e->kind == CF_JIT && !e->count_exact ? AP_COUNT_STATIC : AP_COUNT_EXACT;  // outputs do not depend on it, which is judged, too
   return ap_run_execute(e->run, &e->tech, e->layers, &e->total, &how, &e->diags);
 }
 
@@ -207,7 +208,7 @@ static bool run_sample(struct engine *e, uint64_t sample) {
 
 void cf_judge(const struct cf_options *options, struct cf_subject *subject, enum cf_engine kind, double budget,
               struct cf_result *result) {
-  struct engine e = {.kind = kind, .subject = subject};
+  struct engine e = {.kind = kind, .count_exact = options->count_exact, .subject = subject};
   double begin = cf_now(), after_start = begin;
   *result = (struct cf_result){.verdict = CF_UNSUPPORTED, .all_samples = subject->samples};
   if (!start(&e, result)) {

@@ -71,6 +71,9 @@ static int take(struct cf_options *o, int id, const char *arg) {
   switch (id) {
   case OPTION_DATA: o->data = arg; return -1;
   case OPTION_ENGINE: return choose_engine(o, arg);
+  case OPTION_COUNT:
+    o->count_exact = strcmp(arg, "exact") == 0;
+    return o->count_exact || strcmp(arg, "static") == 0 ? -1 : usage("--count wants static or exact, not", arg);
   case OPTION_FILTER: o->filter = arg; return -1;
   case OPTION_TIME: return number(arg, 0, 1e9, &o->time) ? -1 : usage("--time wants seconds, not", arg);
   case OPTION_SAMPLES:

@@ -50,7 +50,10 @@ static void set_inputs(const struct ap_program *p, struct ap_run *run, uint64_t 
   }
 }
 
-struct way { enum ap_engine engine; enum ap_count count; unsigned threads; bool plain; };
+// repeats: by execution; many make all kernels worth compiling, one none of them here, some a part.
+#define MANY ((uint64_t)1 << 30)
+#define SOME 100
+struct way { enum ap_engine engine; enum ap_count count; unsigned threads; bool plain; uint64_t repeats[2]; };
 
 // Executes twice (temporary tensors keep what the first time left) and adds both up.
 static struct outcome execute(const struct ap_program *p, const struct ap_technology *tech, struct way way, uint64_t seed) {
@@ -59,8 +62,9 @@ static struct outcome execute(const struct ap_program *p, const struct ap_techno
   struct ap_run *run = ap_run_new(p, &diags);
   assert_non_null(run);
   run->plain_blocks = way.plain;
-  const struct ap_execution how = {.engine = way.engine, .count = way.count, .threads = way.threads, .trace = record, .context = &o.trace};
+  struct ap_execution how = {.engine = way.engine, .count = way.count, .threads = way.threads, .trace = record, .context = &o.trace};
   for (unsigned i = 0; i < 2; i++) {
+    how.repeats = way.repeats[i];
     set_inputs(p, run, seed + i);
     assert_true(ap_run_execute(run, tech, o.layers, &o.total, &how, &diags));
   }
@@ -116,12 +120,13 @@ static const char *difference(const struct ap_program *p, const struct outcome *
 // `numbers`: counters that depend on data are those of the first, or what the compiler expects, twice.
 static void compare_all(const struct ap_program *p, const struct ap_technology *tech, uint64_t seed) {
   static const struct way ways[] = {
-      {AP_ENGINE_JIT, AP_COUNT_EXACT, 1, true},   {AP_ENGINE_JIT, AP_COUNT_EXACT, 2, true},
-      {AP_ENGINE_JIT, AP_COUNT_EXACT, 5, true},   {AP_ENGINE_JIT, AP_COUNT_STATIC, 2, true},
-      {AP_ENGINE_INTERP, AP_COUNT_STATIC, 1, false}, {AP_ENGINE_JIT, AP_COUNT_EXACT, 2, false},
-      {AP_ENGINE_JIT, AP_COUNT_STATIC, 1, false},
+      {AP_ENGINE_JIT, AP_COUNT_EXACT, 1, true, {1, 1}},         {AP_ENGINE_JIT, AP_COUNT_EXACT, 2, true, {MANY, MANY}},
+      {AP_ENGINE_JIT, AP_COUNT_EXACT, 5, true, {1, MANY}},      {AP_ENGINE_JIT, AP_COUNT_STATIC, 2, true, {MANY, 1}},
+      {AP_ENGINE_INTERP, AP_COUNT_STATIC, 1, false, {1, 1}},    {AP_ENGINE_JIT, AP_COUNT_EXACT, 2, false, {MANY, MANY}},
+      {AP_ENGINE_JIT, AP_COUNT_STATIC, 1, false, {MANY, MANY}}, {AP_ENGINE_JIT, AP_COUNT_EXACT, 2, false, {SOME, MANY}},
+      {AP_ENGINE_JIT, AP_COUNT_STATIC, 2, false, {1, SOME}},
   };
-  struct outcome exact = execute(p, tech, (struct way){AP_ENGINE_INTERP, AP_COUNT_EXACT, 1, false}, seed);
+  struct outcome exact = execute(p, tech, (struct way){AP_ENGINE_INTERP, AP_COUNT_EXACT, 1, false, {1, 1}}, seed);
   struct ap_account *expected = bf_alloc((size_t)p->nlayers + 1, sizeof *expected);
   ap_static_account(p, tech, expected, NULL);
   for (size_t w = 0; w < BF_COUNT(ways); w++) {

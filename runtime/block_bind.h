@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the block engine keeps: kernels, plans and threads' memory. Internal to the block engine.
+#ifndef AP_BLOCK_BIND_H
+#define AP_BLOCK_BIND_H
+
+#include "runtime/block_run.h"
+
+// What a run keeps for the block engine from one execution to the next.
+struct ap_blocks {
+  struct ap_kernels *kernels;
+  ap_kernel **fn[2][2];          // by counted, masked: of each microcode program
+  struct ap_micro_facts *facts;  // of each microcode program
+  struct ap_block_uses *uses;    // NULL: not counted yet
+  struct ap_meter *meter;
+  struct ap_expectation *expected;  // by region
+  struct ap_block_plan **plans;  // by stage; NULL if not made yet or not kept
+  uint64_t *bound;               // by stage: number of the binding of its entries to kernels; 0: none
+  uint64_t bindings;             // how often kernels have been added
+  size_t plan_bytes, order_bytes;
+  struct ap_block_cache cache;
+  struct ap_block_thread *threads;
+  unsigned nthreads;
+};
+
+// Compiles the kernels for the mode that are worth it by now and not there yet. False: an error was added, or it was stopped.
+bool ap_blocks_compile(struct ap_run *run, const struct ap_execution *how, unsigned threads, struct bf_diags *diags);
+// The plan of a stage, ready to run. It is the caller's to free unless run->blocks->plans has it.
+struct ap_block_plan *ap_blocks_plan(struct ap_run *run, const struct ap_stage *stage, const struct ap_execution *how);
+
+#endif

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+// The order of the lanes of several regions: always the call that most of them have next, with operands at the places where their columns will be, so that
+// loads of kept columns are no work at all.
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/block_cursor.h"
+
+struct place { uint32_t column; uint8_t place; };
+enum { COLUMN_UNUSED, COLUMN_DEFINED, COLUMN_READ };  // what its first use does
+
+struct lane {
+  struct ap_calls calls;
+  uint32_t head;                        // what it calls next
+  struct place base[AP_BLOCK_BASES];    // where fields with a base of their own are now
+  unsigned char state[AP_MAX_COLUMNS];  // by column of its cells
+};
+
+struct merger {
+  const struct ap_run *run;
+  const struct ap_block_plan *plan;
+  struct ap_block_order *order;
+  struct lane *lanes;
+  unsigned count;
+  uint16_t *waiting;  // by head: lanes that call it next
+  uint32_t done;      // head of lanes that are at their end
+  size_t capacity, wide_capacity;
+};
+
+// Kinds of calls have numbers after those of the kernels.
+static uint32_t head_of(const struct merger *m, const struct lane *lane) {
+  if (lane->calls.ops == NULL) {
+    return m->done;
+  }
+  const struct ap_call *call = ap_calls_next(&lane->calls);
+  return call->kind == AP_CALL_KERNEL ? call->kernel : m->run->program->nmicros + call->kind;
+}
+
+// The call that most lanes have next. False: all are at their end.
+static bool choose_head(const struct merger *m, uint32_t *head) {
+  unsigned most = 0;
+  for (unsigned i = 0; i < m->count; i++) {
+    uint32_t h = m->lanes[i].head;
+    if (h != m->done && m->waiting[h] > most) {
+      most = m->waiting[h];
+      *head = h;
+    }
+  }
+  return most > 0;
+}
+
+// --- one call ----------------------------------------------------------------------------------------------
+
+static uint32_t lane_column(const struct merger *m, unsigned i, uint32_t column) {
+  return (uint32_t)(i * ap_lane_columns(m->run->program)) + column;
+}
+
+static struct place operand(const struct merger *m, unsigned i, const struct ap_call *call, unsigned slot) {
+  if (call->base[slot] == 0) {
+    return (struct place){lane_column(m, i, call->at[slot]), AP_PLACE_CELLS};
+  }
+  struct place p = m->lanes[i].base[call->base[slot]];
+  p.column += call->at[slot];
+  return p;
+}
+
+static void use_columns(struct lane *lane, const struct ap_call *call, unsigned slot, unsigned char state) {
+  for (unsigned b = 0, n = call->entry->instr->f[slot].width; b < n && call->base[slot] == 0; b++) {
+    unsigned char *at = &lane->state[call->at[slot] + b];
+    *at = *at == COLUMN_UNUSED ? state : *at;
+  }
+}
+
+static void add_short(struct merger *m, uint64_t call) { BF_PUSH(m->order->calls, m->order->count, m->capacity) = call; }
+
+static void add_wide(struct merger *m, unsigned i, const struct ap_call *call, const struct place *at) {
+  struct ap_wide_call *w = &BF_PUSH(m->order->wide, m->order->nwide, m->wide_capacity);
+  const struct ap_entry *e = call->entry;
+  *w = (struct ap_wide_call){.entry = e, .lane = (uint8_t)i, .kind = AP_WIDE_ENTRY};
+  if (call->kind == AP_CALL_KERNEL) {
+    w->kind = AP_WIDE_KERNEL;
+    w->kernel = call->kernel;
+    w->imm = e->instr->imm;
+  } else if (e->kind != AP_ENTRY_KERNEL && e->planes != NULL && e->source == AP_NO_SOURCE) {
+    w->kind = e->kind == AP_ENTRY_STORE ? AP_WIDE_STORE_PLANES : AP_WIDE_LOAD_PLANES;
+    w->planes = e->planes;
+  }
+  for (unsigned slot = 0; slot < 3; slot++) {
+    w->column[slot] = at[slot].column;
+    w->place[slot] = at[slot].place;
+  }
+  add_short(m, AP_SHORT(AP_SHORT_WIDE, i, 0, 0, m->order->nwide - 1));
+}
+
+static void add_kernel(struct merger *m, unsigned i, const struct ap_call *call) {
+  const struct ap_entry *e = call->entry;
+  struct lane *lane = &m->lanes[i];
+  struct place at[3];
+  for (unsigned slot = 0; slot < 3; slot++) {
+    at[slot] = operand(m, i, call, slot);
+  }
+  bool fits = call->kind == AP_CALL_KERNEL && call->kernel < AP_SHORT_WIDE && e->instr->imm == 0 && e->instr->f[2].width == 0 &&
+              at[0].place == AP_PLACE_CELLS && at[1].place < 16 && at[1].column < AP_SHORT_COLUMNS;
+  if (fits) {
+    add_short(m, AP_SHORT(call->kernel, i, at[0].column, at[1].place, at[1].column));
+  } else {
+    add_wide(m, i, call, at);
+  }
+  use_columns(lane, call, 1, COLUMN_READ);
+  use_columns(lane, call, 2, COLUMN_READ);
+  use_columns(lane, call, 0, m->plan->facts[e->micro - m->run->program->micros].defines && !e->stepwise ? COLUMN_DEFINED : COLUMN_READ);
+}
+
+static uint8_t planes_place(const struct merger *m, const struct ap_planes *planes) {
+  unsigned k = AP_PLACE_PLANES;
+  while (k < m->plan->nplaces && m->plan->places[k] != planes) {
+    k++;
+  }
+  return (uint8_t)(k < m->plan->nplaces ? k : 0);
+}
+
+static void add_call(struct merger *m, unsigned i, const struct ap_call *call) {
+  const struct ap_entry *e = call->entry;
+  struct lane *lane = &m->lanes[i];
+  struct place own[3] = {{0}};
+  if (e->kind == AP_ENTRY_KERNEL) {
+    add_kernel(m, i, call);
+    return;
+  }
+  if (e->kind == AP_ENTRY_STORE) {
+    own[0] = operand(m, i, call, 0);
+    use_columns(lane, call, 0, COLUMN_READ);
+    add_wide(m, i, call, own);
+    return;
+  }
+  uint8_t place = call->kind == AP_CALL_PLANES ? planes_place(m, e->planes->planes) : 0;
+  if (call->kind == AP_CALL_CACHED) {
+    lane->base[call->base[0]] = (struct place){call->column, AP_PLACE_AREA};
+  } else if (place != 0) {
+    const struct ap_planes *p = e->planes->planes;
+    uint64_t block = (uint64_t)e->planes->position / AP_BLOCK_ROWS;
+    lane->base[call->base[0]] = (struct place){(uint32_t)((e->planes->channel * p->blocks + block) * p->bits), place};
+  } else {
+    own[0] = (struct place){lane_column(m, i, e->instr->f[0].col), AP_PLACE_CELLS};
+    lane->base[call->base[0]] = own[0];
+    use_columns(lane, call, 0, COLUMN_READ);  // a load leaves rows outside the mask alone
+    add_wide(m, i, call, own);
+  }
+}
+
+// --- a group -----------------------------------------------------------------------------------------------
+
+static void list_zero(struct ap_block_order *order, unsigned i, const unsigned char *state) {
+  size_t capacity = 0;
+  for (unsigned c = 0; c < AP_MAX_COLUMNS; c++) {
+    if (state[c] != COLUMN_READ) {
+      continue;
+    }
+    struct ap_columns *last = order->nzero[i] > 0 ? &order->zero[i][order->nzero[i] - 1] : NULL;
+    if (last != NULL && last->first + last->count == (int)c) {
+      last->count++;
+    } else {
+      BF_PUSH(order->zero[i], order->nzero[i], capacity) = (struct ap_columns){(uint16_t)c, 1};
+    }
+  }
+}
+
+// Calls of both kinds in one piece of memory, that a processor fetches on its own.
+static struct ap_block_order *pack(struct ap_block_order *order) {
+  size_t bytes = order->nwide * sizeof *order->wide;
+  unsigned char *all = bf_alloc(bytes + order->count * sizeof *order->calls + 1, 1);
+  if (order->nwide > 0) {
+    memcpy(all, order->wide, bytes);
+  }
+  if (order->count > 0) {
+    memcpy(all + bytes, order->calls, order->count * sizeof *order->calls);
+  }
+  free(order->wide);
+  free(order->calls);
+  order->wide = (struct ap_wide_call *)(void *)all;
+  order->calls = (uint64_t *)(void *)(all + bytes);
+  return order;
+}
+
+struct ap_block_order *ap_block_order_new(const struct ap_run *run, const struct ap_block_plan *plan, const struct ap_block_region *regions,
+                                          unsigned lanes) {
+  const struct ap_program *p = run->program;
+  struct merger m = {.run = run, .plan = plan, .count = lanes, .done = p->nmicros + AP_CALL_OTHER + 1};
+  uint32_t head = 0;
+  m.order = bf_alloc(1, sizeof *m.order);
+  m.lanes = bf_alloc(lanes, sizeof *m.lanes);
+  m.waiting = bf_alloc((size_t)m.done + 1, sizeof *m.waiting);
+  for (unsigned i = 0; i < lanes; i++) {
+    struct lane *lane = &m.lanes[i];
+    ap_calls_begin(&lane->calls, p, &regions[i]);
+    lane->head = head_of(&m, lane);
+    m.waiting[lane->head]++;
+    memset(lane->state, COLUMN_READ, AP_FLAG_COLUMNS);
+    for (unsigned k = 0; k < AP_BLOCK_BASES; k++) {
+      lane->base[k] = (struct place){0, AP_PLACE_ZEROS};
+    }
+  }
+  while (choose_head(&m, &head)) {
+    for (unsigned i = 0; i < lanes; i++) {
+      for (struct lane *lane = &m.lanes[i]; lane->head == head;) {
+        add_call(&m, i, ap_calls_next(&lane->calls));
+        m.waiting[head]--;
+        ap_calls_step(&lane->calls, p);
+        lane->head = head_of(&m, lane);
+        m.waiting[lane->head]++;
+      }
+    }
+  }
+  for (unsigned i = 0; i < lanes; i++) {
+    list_zero(m.order, i, m.lanes[i].state);
+  }
+  free(m.waiting);
+  free(m.lanes);
+  return pack(m.order);
+}
+
+void ap_block_order_free(struct ap_block_order *order) {
+  if (order == NULL) {
+    return;
+  }
+  for (unsigned i = 0; i < AP_BLOCK_LANES; i++) {
+    free(order->zero[i]);
+  }
+  free(order->wide);  // with the calls
+  free(order);
+}
