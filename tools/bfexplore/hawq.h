@@ -29,4 +29,7 @@ void bfx_hawq_free(struct bfx_hawq_net *net);
 bool bfx_hawq_published(const struct bfx_hawq_net *net, const struct bf_source *csv, const char *column, unsigned *choice,
                         struct bf_diags *diags);
 
+// Bits of one module in a column of the CSV file, 4 or 8. 0: an error was added.
+unsigned bfx_hawq_bits(const struct bf_source *csv, const char *layer, const char *column, struct bf_diags *diags);
+
 #endif

@@ -191,3 +191,12 @@ bool bfx_hawq_published(const struct bfx_hawq_net *net, const struct bf_source *
   }
   return true;
 }
+
+unsigned bfx_hawq_bits(const struct bf_source *csv, const char *layer, const char *column, struct bf_diags *diags) {
+  size_t index = find_column(csv, column);
+  if (index == 0) {
+    bf_error_at(diags, (struct bf_range){csv, 0, 1}, NULL, "there is no column %s", column);
+    return 0;
+  }
+  return find_bits(csv, layer, index, diags);
+}

@@ -24,7 +24,7 @@ static void help(void) {
   puts("Usage: bfexplore precision NET --budget=MEASURE:AMOUNT --sensitivity=FILE [OPTION]...\n\n"
        "Chooses the bits of every layer with weights so that the objective is least and every budget is met, and writes them as a\n"
        "profile. The choice is proven optimal. Size and bops are known of every network; cycles and energy come from\n"
-       "--costs or --costs-report.\n");
+       "the compiler, for --target, or from --costs or --costs-report. NET: a file, or a name of the zoo (resnet18).\n");
   tool_options_help(rows, NROWS, 32);
   puts("\nExit status: 0 done, 1 the input is wrong or no choice meets the budgets, 2 wrong usage.");
 }
@@ -62,6 +62,14 @@ static int take_report(struct bfx_settings *s, const char *arg) {
 static int take_number(struct bfx_settings *s, int id, const char *arg) {
   char *end;
   double value = *arg >= '0' && *arg <= '9' ? strtod(arg, &end) : -1;
+  if (id == OPTION_VDD) {
+    s->vdd = value;
+    return value > 0 && !*end ? -1 : bfx_usage("--vdd wants a voltage, not '%s'", arg);
+  }
+  if (id == OPTION_SEED) {
+    s->seed = value >= 0 && value < 1e15 ? (uint64_t)value : 0;
+    return value >= 0 && (double)s->seed == value && !*end ? -1 : bfx_usage("--seed wants a whole number, not '%s'", arg);
+  }
   if (id == OPTION_SECONDS) {
     s->seconds = value;
     return value > 0 && value <= 1e6 && !*end ? -1 : bfx_usage("--seconds wants a number up to a million, not '%s'", arg);
@@ -114,6 +122,8 @@ static int take(void *settings, int id, const char *arg) {
     case OPTION_SENSITIVITY: s->sensitivity = arg; return -1;
     case OPTION_COSTS: s->costs = arg; return -1;
     case OPTION_COSTS_REPORT: return take_report(s, arg);
+    case OPTION_TARGET: s->target = arg; return -1;
+    case OPTION_TECH: s->tech = arg; return -1;
     case OPTION_TIE: return take_list(s->ties, &s->nties, arg);
     case OPTION_FIX: return take_list(s->fixes, &s->nfixes, arg);
     case OPTION_OUT: s->out = arg; return -1;

@@ -3,9 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "frontend/load.h"
 #include "tools/bfexplore/explore.h"
+#include "tools/bfexplore/network.h"
 #include "tools/bfexplore/precision.h"
+#include "tools/bfexplore/variant.h"
 
 struct work {
   struct bfx_settings settings;
@@ -58,6 +59,16 @@ static bool apply_fix(struct work *w, const char *text) {
   return true;
 }
 
+// Cycles and energy are spoken of, and no file gives them: the compiler does.
+static bool wants_compiler(const struct bfx_settings *s) {
+  bool speaks = s->objective == BFX_CYCLES || s->objective == BFX_ENERGY || s->objective == BFX_EDP;
+  for (size_t i = 0; i < s->nbudgets; i++) {
+    unsigned m = s->budgets[i].measure;
+    speaks |= m == BFX_CYCLES || m == BFX_ENERGY || m == BFX_EDP;
+  }
+  return speaks && !s->costs && s->nreports == 0;
+}
+
 static bool read_costs(struct work *w) {
   const struct bfx_settings *s = &w->settings;
   bfx_costs_init(&w->costs, w->layers.count);
@@ -66,6 +77,7 @@ static bool read_costs(struct work *w) {
   for (size_t i = 0; ok && i < s->nreports; i++) {
     ok = bfx_costs_report(s->reports[i].path, s->reports[i].bits, &w->layers, &w->costs, &w->diags);
   }
+  ok = ok && (!wants_compiler(s) || bfx_costs_compiled(s, &w->layers, &w->costs, &w->diags));
   return ok && (!s->costs || bfx_costs_read(s->costs, &w->layers, &w->costs, &w->diags));
 }
 
@@ -119,9 +131,26 @@ static bool solve(struct work *w) {
   return w->solution.choice != NULL;
 }
 
+// The sum over layers leaves out what neighbours do to each other: the choice is compiled as a whole beside it.
+static bool compile_choice(struct work *w, struct bfx_outcome_view *view) {
+  struct bf_profile profile = {0};
+  if (!wants_compiler(&w->settings)) {
+    return true;
+  }
+  for (size_t i = 0; i < w->layers.count; i++) {
+    bfx_profile_add(&profile, w->layers.items[i].name, bfx_chosen_bits(view, i), bfx_chosen_activation_bits(view, i));
+  }
+  bool ok = bfx_costs_whole(&w->settings, &profile, &view->whole, &w->diags);
+  bfx_profile_free(&profile);
+  return ok;
+}
+
 static bool print(struct work *w, struct bf_buf *out) {
   const struct bfx_settings *s = &w->settings;
-  struct bfx_outcome_view view = {s, w->graph->name, &w->layers, &w->problem, &w->solution, w->item_of, w->costs.known};
+  struct bfx_outcome_view view = {s, w->graph->name, &w->layers, &w->problem, &w->solution, w->item_of, w->costs.known, {.known = false}};
+  if (!compile_choice(w, &view)) {
+    return false;
+  }
   (s->json ? bfx_print_json : bfx_print_text)(&view, out);
   if (!s->out) {
     if (!s->json) {
@@ -161,12 +190,12 @@ int command_precision(int argc, char **argv) {
   struct work *w = bf_alloc(1, sizeof *w);
   struct bfx_settings *s = &w->settings;
   struct bf_buf out = {0};
-  *s = (struct bfx_settings){.profile = "mixed", .seconds = 60, .objective = BFX_SENSITIVITY,
+  *s = (struct bfx_settings){.profile = "mixed", .seconds = 60, .target = "bf-imna-lr", .seed = 1, .objective = BFX_SENSITIVITY,
                              .bits = 1u << 2 | 1u << 3 | 1u << 4 | 1u << 6 | 1u << 8};
   int status = bfx_precision_options(s, argc, argv);
   if (status < 0) {
     w->diags.default_file = s->network;
-    w->graph = check_output(w) ? bf_load_network(s->network, NULL, &w->diags) : NULL;
+    w->graph = check_output(w) ? bfx_network_load(s->network, 1, s->seed, &w->diags) : NULL;
     (void)(w->graph && bfx_layers_find(w->graph, &w->layers, &w->diags) &&
            bfx_sensitivity_read(s->sensitivity, &w->layers, &w->diags) && apply_lists(w) && read_costs(w) && pose(w) &&
            solve(w) && print(w, &out));

@@ -28,6 +28,9 @@ struct bfx_settings {
   unsigned objective;
   bool json;
   double seconds;
+  const char *target, *tech;  // of costs that the compiler gives; tech NULL: the target's
+  double vdd;                 // 0: nominal
+  uint64_t seed;              // of synthetic weights
 };
 // Fills the settings. -1: go on, else the exit status (a message was printed).
 int bfx_precision_options(struct bfx_settings *settings, int argc, char **argv);
@@ -38,6 +41,13 @@ bool bfx_budget_parse(const char *text, struct bfx_budget *out);
 bool bfx_budget_resolve(const struct bfx_budget *budget, const struct bfx_problem *problem, struct bfx_limit *out,
                         struct bf_diags *diags);
 
+// Provider: cycles and energy of the network compiled with all layers at each width that may be chosen (a layer keeps its own where that is
+// narrower). False: errors were added.
+bool bfx_costs_compiled(const struct bfx_settings *settings, const struct bfx_layers *layers, struct bfx_costs *costs, struct bf_diags *diags);
+// What the profile costs when it is compiled as a whole, neighbours and all.
+struct bfx_whole { bool known; double cycles, energy, clock_hz; };
+bool bfx_costs_whole(const struct bfx_settings *settings, const struct bf_profile *profile, struct bfx_whole *out, struct bf_diags *diags);
+
 // What was solved, for the printers.
 struct bfx_outcome_view {
   const struct bfx_settings *settings;
@@ -47,7 +57,10 @@ struct bfx_outcome_view {
   const struct bfx_solution *solution;
   const size_t *item_of;             // a layer's item
   unsigned known;                    // metrics
+  struct bfx_whole whole;            // not known where costs came from files
 };
+unsigned bfx_chosen_bits(const struct bfx_outcome_view *view, size_t layer);
+unsigned bfx_chosen_activation_bits(const struct bfx_outcome_view *view, size_t layer);
 void bfx_print_profile(const struct bfx_outcome_view *view, struct bf_buf *out);  // the block of .bfn text
 void bfx_print_text(const struct bfx_outcome_view *view, struct bf_buf *out);     // as comments of .bfn text
 void bfx_print_json(const struct bfx_outcome_view *view, struct bf_buf *out);

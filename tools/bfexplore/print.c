@@ -6,13 +6,13 @@
 
 #include "tools/bfexplore/precision.h"
 
-static unsigned bits_of(const struct bfx_outcome_view *v, size_t layer) {
+unsigned bfx_chosen_bits(const struct bfx_outcome_view *v, size_t layer) {
   size_t item = v->item_of[layer];
   return v->problem->items[item].choices[v->solution->choice[item]].bits;
 }
 
-static unsigned activation_bits_of(const struct bfx_outcome_view *v, size_t layer) {
-  return v->settings->activation_bits ? v->settings->activation_bits : bits_of(v, layer);
+unsigned bfx_chosen_activation_bits(const struct bfx_outcome_view *v, size_t layer) {
+  return v->settings->activation_bits ? v->settings->activation_bits : bfx_chosen_bits(v, layer);
 }
 
 static bool known(const struct bfx_outcome_view *v, unsigned measure) {
@@ -31,7 +31,7 @@ static double mean_bits(const struct bfx_outcome_view *v, bool by_macs) {
   for (size_t i = 0; i < v->layers->count; i++) {
     const struct bfx_layer *layer = &v->layers->items[i];
     double w = (double)(by_macs ? layer->macs : layer->params);
-    sum += w * bits_of(v, i);
+    sum += w * bfx_chosen_bits(v, i);
     weight += w;
   }
   return sum / weight;
@@ -40,7 +40,7 @@ static double mean_bits(const struct bfx_outcome_view *v, bool by_macs) {
 void bfx_print_profile(const struct bfx_outcome_view *v, struct bf_buf *out) {
   bf_buf_printf(out, "profile %s {\n", v->settings->profile);
   for (size_t i = 0; i < v->layers->count; i++) {
-    bf_buf_printf(out, "  %s: w%u a%u;\n", v->layers->items[i].name, bits_of(v, i), activation_bits_of(v, i));
+    bf_buf_printf(out, "  %s: w%u a%u;\n", v->layers->items[i].name, bfx_chosen_bits(v, i), bfx_chosen_activation_bits(v, i));
   }
   bf_buf_puts(out, "}\n");
 }
@@ -65,6 +65,10 @@ void bfx_print_text(const struct bfx_outcome_view *v, struct bf_buf *out) {
       const char *unit = bfx_measure_unit(m);
       bf_buf_printf(out, "# %s: %.9g%s%s\n", bfx_measure_name(m), s->value[m], *unit ? " " : "", unit);
     }
+  }
+  if (v->whole.known) {
+    bf_buf_printf(out, "# compiled as a whole (%s): %.9g cycles, %.6g J, EDP %.6g J cycles = %.6g J s\n", v->settings->target, v->whole.cycles,
+                  v->whole.energy, v->whole.cycles * v->whole.energy, v->whole.cycles * v->whole.energy / v->whole.clock_hz);
   }
   bf_buf_printf(out, "# mean bits: %.3f by weights, %.3f by multiply-accumulates\n", mean_bits(v, false), mean_bits(v, true));
 }
@@ -91,8 +95,8 @@ static json_t *layer_values(const struct bfx_outcome_view *v) {
   json_t *list = json_array();
   for (size_t i = 0; i < v->layers->count; i++) {
     const struct bfx_layer *layer = &v->layers->items[i];
-    json_array_append_new(list, json_pack("{s:s, s:i, s:i, s:I, s:I, s:i}", "name", layer->name, "bits_w", (int)bits_of(v, i),
-                                          "bits_a", (int)activation_bits_of(v, i), "macs", (json_int_t)layer->macs, "params",
+    json_array_append_new(list, json_pack("{s:s, s:i, s:i, s:I, s:I, s:i}", "name", layer->name, "bits_w", (int)bfx_chosen_bits(v, i),
+                                          "bits_a", (int)bfx_chosen_activation_bits(v, i), "macs", (json_int_t)layer->macs, "params",
                                           (json_int_t)layer->params, "choice", (int)v->item_of[i]));
   }
   return list;
@@ -116,6 +120,8 @@ void bfx_print_json(const struct bfx_outcome_view *v, struct bf_buf *out) {
   json_object_set_new(o, "bits_avg_macs", json_real(mean_bits(v, true)));
   json_object_set_new(o, "budgets", budget_values(v));
   json_object_set_new(o, "totals", measure_values(v, s->value));
+  json_object_set_new(o, "compiled", v->whole.known ? json_pack("{s:f, s:f, s:f}", "cycles", v->whole.cycles, "energy", v->whole.energy, "edp",
+                                                                 v->whole.cycles * v->whole.energy) : json_null());
   json_object_set_new(o, "layers", layer_values(v));
   char *text = json_dumps(o, JSON_INDENT(1));
   bf_buf_puts(out, text);

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command `study`: options, the table of studies, files.
+#include "tools/bfexplore/study.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/bfexplore/explore.h"
+#include "tools/common/options.h"
+
+enum option_id {
+  OPTION_NONE = TOOL_OPTION_NONE,
+#define BF_OPTION(id, ...) OPTION_##id,
+#include "tools/bfexplore/study_options.def"
+};
+static const struct tool_option rows[] = {
+#define BF_OPTION(id, name, letter, argument, help) {name, letter, argument, help},
+#include "tools/bfexplore/study_options.def"
+};
+#define NROWS ((int)BF_COUNT(rows))
+
+static const struct { const char *name; bfx_study_function *run; const char *help; } studies[] = {
+#define BFX_STUDY(name, function, help) {name, function, help},
+#include "tools/bfexplore/studies.def"
+};
+
+static void help(void) {
+  puts("Usage: bfexplore study NAME [OPTION]...\n\nStudies:");
+  for (size_t i = 0; i < BF_COUNT(studies); i++) {
+    printf("  %-18s %s\n", studies[i].name, studies[i].help);
+  }
+  puts("\nOptions:");
+  tool_options_help(rows, NROWS, 24);
+  puts("\nA table is printed on standard output, with the standing of every constant behind it.\n"
+       "Exit status: 0 done, 1 the input is wrong, 2 wrong usage.");
+}
+
+static bool whole(const char *arg, uint64_t least, uint64_t most, uint64_t *out) {
+  char *end;
+  *out = *arg >= '0' && *arg <= '9' ? strtoull(arg, &end, 10) : UINT64_MAX;
+  return *out != UINT64_MAX && !*end && *out >= least && *out <= most;
+}
+
+static int take_number(struct bfx_study *s, int id, const char *arg) {
+  uint64_t number;
+  char *end;
+  switch (id) {
+    case OPTION_VDD:
+      s->vdd = *arg >= '0' && *arg <= '9' ? strtod(arg, &end) : -1;
+      return s->vdd > 0 && !*end ? -1 : bfx_usage("--vdd wants a voltage, not '%s'", arg);
+    case OPTION_SEED:
+      return whole(arg, 0, UINT64_MAX - 1, &s->seed) ? -1 : bfx_usage("--seed wants a whole number, not '%s'", arg);
+    default:
+      if (!whole(arg, 1, 1024, &number)) {
+        return bfx_usage("--threads and --jobs want 1 to 1024, not '%s'", arg);
+      }
+      *(id == OPTION_THREADS ? &s->threads : &s->jobs) = (unsigned)number;
+      return -1;
+  }
+}
+
+static int take(void *settings, int id, const char *arg) {
+  struct bfx_study *s = settings;
+  switch (id) {
+    case OPTION_JSON: s->json = arg; return -1;
+    case OPTION_CSV: s->csv = arg; return -1;
+    case OPTION_PLOT: s->plot = arg; return -1;
+    case OPTION_DATA: s->data = arg; return -1;
+    case OPTION_TARGET: s->target = arg; return -1;
+    case OPTION_TECH: s->tech = arg; return -1;
+    case OPTION_ONLY: s->only = arg; return -1;
+    case OPTION_BITS: s->bits = arg; return -1;
+    case OPTION_RUN: s->run = true; return -1;
+    case OPTION_HELP: help(); return 0;
+    default: return take_number(s, id, arg);
+  }
+}
+
+static bool write_file(struct bfx_study *s, const char *path, struct bf_buf *text) {
+  const char *why;
+  bool ok = bf_write_file(path, text->data, text->length, &why);
+  if (!ok) {
+    bf_error_file(s->diags, path, NULL, "%s", why);
+  }
+  bf_buf_free(text);
+  return ok;
+}
+
+static bool write_files(struct bfx_study *s) {
+  struct bf_buf text = {0};
+  bool ok = true;
+  if (s->json) {
+    bfx_study_print_json(s, &text);
+    ok = write_file(s, s->json, &text);
+  }
+  if (ok && s->csv) {
+    bfx_study_print_csv(s, &text);
+    ok = write_file(s, s->csv, &text);
+  }
+  if (ok && s->plot) {
+    bfx_plot_svg(s->plots, s->nplots, &text);
+    ok = write_file(s, s->plot, &text);
+  }
+  return ok;
+}
+
+static int run(struct bfx_study *s, bfx_study_function *function) {
+  struct bf_diags diags = {.default_file = s->name};
+  struct bf_buf out = {0};
+  s->diags = &diags;
+  s->rows = json_array();
+  if (function(s) && json_array_size(s->rows) == 0) {
+    bf_error_file(&diags, "--only", NULL, "the study has nothing of that name");
+  }
+  if (!diags.errors && write_files(s)) {
+    bfx_study_print_text(s, &out);
+  }
+  int status = bfx_end(&diags, &out);
+  json_decref(s->rows);
+  bf_buf_free(&s->notes);
+  for (size_t i = 0; i < s->nplots; i++) {
+    bfx_plot_free(&s->plots[i]);
+  }
+  return status;
+}
+
+int command_study(int argc, char **argv) {
+  struct bfx_study *s = bf_alloc(1, sizeof *s);
+  s->target = "bf-imna-lr";
+  s->seed = 1;
+  bfx_study_function *function = NULL;
+  int status = tool_options_parse(rows, NROWS, argc, argv, bfx_usage, take, s);
+  if (status < 0) {
+    s->name = optind < argc ? argv[optind] : "";
+    for (size_t i = 0; i < BF_COUNT(studies); i++) {
+      function = !strcmp(studies[i].name, s->name) ? studies[i].run : function;
+    }
+    status = optind >= argc ? bfx_usage("study: no name given%s", "")
+             : optind + 1 < argc ? bfx_usage("one study at a time; what is '%s'?", argv[optind + 1])
+             : !function ? bfx_usage("there is no study '%s'", s->name) : run(s, function);
+  }
+  free(s);
+  return status;
+}
