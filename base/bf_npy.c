@@ -51,6 +51,38 @@ double bf_array_real(const struct bf_array *array, uint64_t i) {
   }
 }
 
+struct bf_array bf_array_of_ints(unsigned rank, const uint64_t *shape, const int64_t *v) {
+  struct bf_array array = {.dtype = BF_DTYPE_I8, .rank = rank, .elements = 1};
+  for (unsigned i = 0; i < rank; i++) array.elements *= array.shape[i] = shape[i];
+  static const struct {
+    enum bf_dtype dtype;
+    int64_t lo, hi;
+  } types[] = {{BF_DTYPE_I8, INT8_MIN, INT8_MAX},
+               {BF_DTYPE_U8, 0, UINT8_MAX},
+               {BF_DTYPE_I16, INT16_MIN, INT16_MAX},
+               {BF_DTYPE_I32, INT32_MIN, INT32_MAX},
+               {BF_DTYPE_I64, INT64_MIN, INT64_MAX}};
+  int64_t lo = 0, hi = 0;
+  for (uint64_t i = 0; i < array.elements; i++) {
+    if (v[i] < lo) lo = v[i];
+    if (v[i] > hi) hi = v[i];
+  }
+  size_t t = 0;
+  while (lo < types[t].lo || hi > types[t].hi) t++;
+  array.dtype = types[t].dtype;
+  array.data = bf_alloc(array.elements, bf_dtype_size(array.dtype));
+  for (uint64_t i = 0; i < array.elements; i++) {
+    switch (array.dtype) {
+      case BF_DTYPE_I8: ((int8_t *)array.data)[i] = (int8_t)v[i]; break;
+      case BF_DTYPE_U8: ((uint8_t *)array.data)[i] = (uint8_t)v[i]; break;
+      case BF_DTYPE_I16: ((int16_t *)array.data)[i] = (int16_t)v[i]; break;
+      case BF_DTYPE_I32: ((int32_t *)array.data)[i] = (int32_t)v[i]; break;
+      default: ((int64_t *)array.data)[i] = v[i]; break;
+    }
+  }
+  return array;
+}
+
 void bf_array_free(struct bf_array *array) {
   free(array->data);
   *array = (struct bf_array){0};

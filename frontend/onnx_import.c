@@ -68,8 +68,7 @@ static struct bf_onx_value *value_of(struct bf_onx_lower *l, const char *name) {
   return *slot;
 }
 
-// Every name gets a value; every result is computed once.
-static bool check_names(struct bf_onx_lower *l) {
+bool bf_onx_check_names(struct bf_onx_lower *l) {
   const BfOnnx__Graph *g = l->model->graph;
   if (g->n_node > MAX_NODES) return bf_onx_fail(l, NULL, "the model has more than %d nodes", MAX_NODES);
   struct bf_onx_map *made = bf_onx_map_new(&l->arena);
@@ -103,7 +102,7 @@ static bool add_constant(struct bf_onx_lower *l, const char *name, const struct 
   return true;
 }
 
-static bool read_constants(struct bf_onx_lower *l) {
+bool bf_onx_read_constants(struct bf_onx_lower *l) {
   const BfOnnx__Graph *g = l->model->graph;
   struct bf_onx_const c;
   const char *why;
@@ -203,7 +202,7 @@ static bool wants_image(struct bf_onx_lower *l, const char *name, unsigned rank)
   return rank == 4 || has_images(l);
 }
 
-static bool input_shape(struct bf_onx_lower *l, const BfOnnx__ValueInfo *info, struct bf_onx_shape *shape) {
+bool bf_onx_input_shape(struct bf_onx_lower *l, const BfOnnx__ValueInfo *info, struct bf_onx_shape *shape) {
   const BfOnnx__TensorType *t = info->type ? info->type->tensor_type : NULL;
   uint64_t elements = 1;
   const char *name = bf_onx_printable(&l->arena, info->name);
@@ -253,7 +252,7 @@ static bool define_input(struct bf_onx_lower *l, const BfOnnx__ValueInfo *info) 
   struct bf_onx_shape shape;
   struct bf_onx_value *v = value_of(l, info->name ? info->name : "");
   if (v->known) return true;  // an initializer
-  if (!input_shape(l, info, &shape)) return false;
+  if (!bf_onx_input_shape(l, info, &shape)) return false;
   struct bf_onx_text *text = bf_arena_alloc(&l->arena, 1, sizeof *text);
   if (wants_image(l, v->name, shape.rank)) {
     bf_onx_layout_image(&layout, &shape);
@@ -396,7 +395,7 @@ static bool lower_graph(struct bf_onx_lower *l, struct bf_buf *outputs) {
   struct bf_onx_map *inputs = bf_onx_map_new(&l->arena);
   size_t count = 0;
   struct bf_onx_value **given = bf_arena_alloc(&l->arena, g->n_input + 1, sizeof *given);
-  if (!check_names(l) || !read_constants(l)) return false;
+  if (!bf_onx_check_names(l) || !bf_onx_read_constants(l)) return false;
   l->integer_graph = is_integer_graph(l);
   for (size_t i = 0; i < g->n_input; i++) {
     if (!define_input(l, g->input[i])) return false;

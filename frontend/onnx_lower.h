@@ -192,6 +192,14 @@ bool bf_onx_read_tensor(struct bf_onx_lower *l, const void *data, size_t length,
                         const char **why);
 bool bf_onx_decode(struct bf_onx_lower *l, const BfOnnx__Tensor *tensor, struct bf_onx_const *out, const char **why);
 
+// ---- onnx_import.c: the door, also of those who read other models than quantized ones
+// Gives every name a value, and sees that every result is computed once.
+bool bf_onx_check_names(struct bf_onx_lower *l);
+// The initializers and bindings, as constants.
+bool bf_onx_read_constants(struct bf_onx_lower *l);
+// The shape of an input, an open batch as 1.
+bool bf_onx_input_shape(struct bf_onx_lower *l, const BfOnnx__ValueInfo *info, struct bf_onx_shape *shape);
+
 // ---- onnx_names.c
 struct bf_onx_map;  // from names to pointers
 struct bf_onx_map *bf_onx_map_new(struct bf_arena *arena);
@@ -317,6 +325,10 @@ struct bf_onx_source *bf_onx_source_new(struct bf_onx_lower *l, enum bf_onx_sour
 // Adds an archive member of the smallest type that holds the integers.
 void bf_onx_add_ints(struct bf_onx_lower *l, const char *name, unsigned rank, const uint64_t *shape, const int64_t *v);
 void bf_onx_add_floats(struct bf_onx_lower *l, const char *name, uint64_t n, const float *v);
+
+// ---- onnx_ops_sum.c
+// A name for a layer: that of its weights without its last word, else the node's.
+const char *bf_onx_layer_hint(struct bf_onx_lower *l, const struct bf_onx_const *w, const char *otherwise);
 
 // ---- onnx_weights.c
 // From a constant whose first dimension are the outputs; float constants are quantized if widths are assumed.

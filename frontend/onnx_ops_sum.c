@@ -5,8 +5,7 @@
 
 #include "frontend/onnx_lower.h"
 
-// The weights' name without its last word, else the node's.
-static const char *hint_of(struct bf_onx_lower *l, const struct bf_onx_const *w, const char *otherwise) {
+const char *bf_onx_layer_hint(struct bf_onx_lower *l, const struct bf_onx_const *w, const char *otherwise) {
   const char *name = w->name ? bf_onx_identifier(l, w->name) : NULL;
   if (!name && l->node->name) name = bf_onx_identifier(l, l->node->name);
   return name ? name : otherwise;
@@ -71,7 +70,7 @@ static bool conv(struct bf_onx_lower *l, struct bf_onx_value *x, const struct bf
   struct bf_onx_source *s = bf_onx_source_new(l, SOURCE_CONV, depthwise ? "depthwise_conv2d" : "conv2d", m->out);
   struct bf_buf arguments = {0};
   s->in[0] = x->source->in[0];
-  s->hint = hint_of(l, w, "conv");
+  s->hint = bf_onx_layer_hint(l, w, "conv");
   s->matrix = m;
   s->weights_rank = 4;
   memcpy(s->weights_shape, (const uint64_t[]){m->out, (uint64_t)kernel[0], (uint64_t)kernel[1], w->shape.dims[1]},
@@ -162,7 +161,7 @@ static bool dense(struct bf_onx_lower *l, struct bf_onx_value *x, const struct b
   if (!ordered || !bf_onx_matrix(l, ordered, m)) return false;
   struct bf_onx_source *s = bf_onx_source_new(l, SOURCE_DENSE, "dense", m->out);
   s->in[0] = x->source->in[0];
-  s->hint = hint_of(l, w, otherwise);
+  s->hint = bf_onx_layer_hint(l, w, otherwise);
   s->matrix = m;
   s->weights_rank = 2;
   s->weights_shape[0] = m->out;
@@ -204,7 +203,7 @@ static bool batched(struct bf_onx_lower *l, struct bf_onx_value *x, const struct
   if (!bf_onx_arrange(l, x, &want, 4, shape) || !bf_onx_matrix(l, turned, m)) return false;
   struct bf_onx_source *s = bf_onx_source_new(l, SOURCE_CONV, "conv2d", m->out);
   s->in[0] = x->source->in[0];
-  s->hint = hint_of(l, w, "fc");
+  s->hint = bf_onx_layer_hint(l, w, "fc");
   s->matrix = m;
   s->weights_rank = s->rank = 4;
   memcpy(s->weights_shape, (const uint64_t[]){m->out, 1, 1, features}, sizeof s->weights_shape);

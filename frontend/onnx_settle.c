@@ -79,7 +79,7 @@ static bool assume_input(struct bf_onx_lower *l, struct bf_onx_value *v) {
   struct bf_onx_text *text = v->source->in[0];
   const struct bf_onnx_options *o = l->options;
   if (!l->integer_graph && !l->has_quantizers && !o->assume_a && !o->input_type.bits)
-    return bf_onx_fail(l, "--assume=w8a8 assumes widths, for reports of cost; or quantize the model",
+    return bf_onx_fail(l, "--quantize=w8a8 --calibrate=IMAGES.npy quantizes the model; --assume=w8a8 only assumes widths, for reports of cost",
                        "float values: here a quantization is needed");
   if (o->input_type.bits) {
     bf_onx_decide_input(l, text, o->input_type, l->integer_graph ? 1 : ldexp(1, 1 - (int)o->input_type.bits), 0);
@@ -349,7 +349,7 @@ static bool settle(struct bf_onx_lower *l, struct bf_onx_value *v, bool output) 
     end = requantization_end(l, v);
   }
   if (!end)
-    return bf_onx_fail(l, "--assume=w8a8 assumes widths, for reports of cost; or quantize the model",
+    return bf_onx_fail(l, "--quantize=w8a8 --calibrate=IMAGES.npy quantizes the model; --assume=w8a8 only assumes widths, for reports of cost",
                        "float values: here a quantization is needed");
   if (is_identity(v, end, &shift)) {
     struct bf_onx_step *rest = v->steps + end;

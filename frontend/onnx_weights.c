@@ -90,7 +90,7 @@ bool bf_onx_matrix(struct bf_onx_lower *l, const struct bf_onx_const *c, struct 
     m->type = (struct bf_type){BF_TYPE_S, l->options->assume_w};
     return true;
   } else {
-    return bf_onx_fail(l, "--assume=w8a8 assumes widths, for reports of cost; or quantize the model",
+    return bf_onx_fail(l, "--quantize=w8a8 --calibrate=IMAGES.npy quantizes the model; --assume=w8a8 only assumes widths, for reports of cost",
                        "float weights: here a quantization is needed");
   }
   m->type = type_of(m, c);

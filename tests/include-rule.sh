@@ -10,13 +10,14 @@ allowed_of() {
     ir) echo base ir ;;
     isa) echo base isa ;;
     frontend) echo base ir frontend ;;
+    quantize) echo base ir frontend quantize ;;
     passes) echo base ir isa passes ;;
     backend) echo base ir isa passes backend ;;
     runtime) echo base isa runtime ;;
-    api) echo base ir isa frontend passes backend runtime bfimna api ;;
+    api) echo base ir isa frontend quantize passes backend runtime bfimna api ;;
   esac
 }
-folders="base ir isa frontend passes backend runtime api"
+folders="base ir isa frontend quantize passes backend runtime api"
 bad=0
 for folder in $folders; do
   allowed=" $(allowed_of "$folder") "

@@ -8,6 +8,7 @@
 #include "backend/compiler.h"
 #include "frontend/load.h"
 #include "isa/ledger.h"
+#include "quantize/quantize.h"
 #include "tools/common/options.h"
 #include "tools/common/diagnostics.h"
 #include "tools/common/network_costs.h"
@@ -39,6 +40,7 @@ struct settings {
   unsigned assume_w, assume_a;
   bool keep_all, verify_each, time_passes;
   const char *passes, *print_after, *cache;
+  const char *quantize, *calibrate;
 };
 
 static int usage(const char *fmt, const char *what) {
@@ -109,6 +111,8 @@ static int take(void *settings, int id, const char *arg) {
     return strcmp(arg, "all") ? usage("--keep knows only 'all', not '%s'", arg) : -1;
   case OPTION_ASSUME:
     return widths(arg, &s->assume_w, &s->assume_a) ? -1 : usage("--assume wants widths from 2 to 16 bits like w8a8, not '%s'", arg);
+  case OPTION_QUANTIZE: s->quantize = arg; return -1;
+  case OPTION_CALIBRATE: s->calibrate = arg; return -1;
   case OPTION_PASSES: s->passes = arg; return -1;
   case OPTION_PRINT_AFTER: s->print_after = arg; return -1;
   case OPTION_VERIFY_EACH: s->verify_each = true; return -1;
@@ -133,6 +137,9 @@ static int parse(struct settings *s, int argc, char **argv) {
   if (optind >= argc) return usage("no input file%s", "");
   if (optind + 1 < argc) return usage("more than one input file: '%s'", argv[optind + 1]);
   s->input = argv[optind];
+  if (s->quantize && !s->calibrate) return usage("--quantize needs images: --calibrate=IMAGES.npy%s", "");
+  if (s->calibrate && !s->quantize) return usage("--calibrate goes with --quantize%s", "");
+  if (s->quantize && s->assume_w) return usage("--assume and --quantize exclude each other%s", "");
   return -1;
 }
 
@@ -214,9 +221,17 @@ static struct bf_load_options load_options(const struct settings *s) {
   return (struct bf_load_options){.assume_w = s->assume_w, .assume_a = s->assume_a, .batch = s->batch};
 }
 
-static bool compile(const struct settings *s, struct bf_compile_options *o, struct bf_diags *diags) {
+// The network, quantized if that is asked for; text and weights of its .bfn form where they aren't NULL.
+static struct bf_graph *load_graph(const struct settings *s, struct bf_buf *text, struct bf_archive *weights, struct bf_diags *diags) {
   struct bf_load_options load = load_options(s);
-  struct bf_graph *graph = bf_load_network(s->input, &load, diags);
+  load.text = text;
+  load.weights = weights;
+  return s->quantize ? bf_quantize_load(s->input, s->quantize, s->calibrate, s->batch, text, weights, diags)
+                     : bf_load_network(s->input, &load, diags);
+}
+
+static bool compile(const struct settings *s, struct bf_compile_options *o, struct bf_diags *diags) {
+  struct bf_graph *graph = load_graph(s, NULL, NULL, diags);
   struct ap_program *program = graph ? bf_compile(graph, o, diags) : NULL;
   bf_graph_free(graph);
   if (o->print_out->length) fwrite(o->print_out->data, 1, o->print_out->length, stderr);
@@ -279,7 +294,7 @@ static bool build(const struct settings *s, struct bf_diags *diags) {
     bf_error_file(diags, "--vdd", "the nominal supply is in the technology file", "%g V is outside the range of technology %s", s->vdd, o.tech.name);
     ok = false;
   }
-  bool report_alone = s->report >= 0 && !s->output && s->emit == EMIT_APBIN;
+  bool report_alone = s->report >= 0 && !s->output && s->emit == EMIT_APBIN && !s->quantize;
   ok = ok && (report_alone ? analyse(s, &o, diags) : compile(s, &o, diags));
   bf_buf_free(&printed);
   ap_technology_free(&o.tech);
@@ -307,10 +322,8 @@ static bool emit_graph(const struct settings *s, const struct bf_graph *graph, c
 static bool translate(const struct settings *s, struct bf_diags *diags) {
   struct bf_buf text = {0};
   struct bf_archive weights = {0};
-  struct bf_load_options load = load_options(s);
-  load.text = s->emit == EMIT_BFN ? &text : NULL;
-  load.weights = s->emit == EMIT_BFN ? &weights : NULL;
-  struct bf_graph *graph = bf_load_network(s->input, &load, diags);
+  bool bfn = s->emit == EMIT_BFN;
+  struct bf_graph *graph = load_graph(s, bfn ? &text : NULL, bfn ? &weights : NULL, diags);
   bool ok = graph && emit_graph(s, graph, &text, &weights, diags);
   bf_graph_free(graph);
   bf_buf_free(&text);

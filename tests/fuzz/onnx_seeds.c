@@ -127,6 +127,22 @@ static const struct {
      "const axes s64 1 0\n"
      "node MaxPool c p kernel_shape=3, strides=3,\nnode Squeeze p,axes y\n"
      "output y\n"},
+    {"float", true,
+     "input x f 1,3,6,6\n"
+     "const w1 f 8,3,3,3 ~3\nconst b1 f 8 1,-2,3,0\n"
+     "node Conv x,w1,b1 c1 pads=1,1,1,1\nnode Relu c1 r1\n"
+     "const w2 f 8,1,3,3 0.5,-0.25,0.125,0.75\n"
+     "node Conv r1,w2 c2 group=8 pads=1,1,1,1\n"
+     "const g f 8 1.5,0.5,2\nconst bb f 8 0.25,-1\nconst m f 8 1,0,2\nconst v f 8 1,4,2\n"
+     "node BatchNormalization c2,g,bb,m,v n2\nnode Clip n2 r2 min=0. max=60.\n"
+     "node Add r2,r1 s\nnode Relu s rs\n"
+     "const st s64 1 1\nconst en s64 1 99\nconst ax s64 1 2\nconst sp s64 1 2\nnode Slice rs,st,en,ax,sp part\n"
+     "const pads s64 8 0,0,1,0,0,1,0,1\nnode Pad part,pads p\n"
+     "node MaxPool p q kernel_shape=2,2 strides=1,1\n"
+     "node AveragePool q a kernel_shape=2,2 strides=1,1\n"
+     "const k f 1,9,1,1 2,0.5,1\nnode Mul a,k e\n"
+     "node GlobalAveragePool e ga\nnode Flatten ga f\n"
+     "const fw f 5,9 ~4\nconst fb f 5 1,-1,20\nnode Gemm f,fw,fb y transB=1\noutput y\n"},
 };
 
 const char *onnx_seed(size_t i, const char **name, bool *assumed) {
