@@ -96,11 +96,12 @@ static void add_row(struct work *w, const char *name, const struct study_net *ne
 
 static bool judge_net(struct work *w, const char *name, const struct study_net *net) {
   struct bfx_judgement j;
-  if (!bfx_judge(net->graph, bfx_code_program(net->code), &w->compile.tech, judged_images(w), w->cifar.labels + w->options->calibration,
-                 judged(w), w->outputs, CLASSES, w->study->threads, &j, w->study->diags))
-    return false;
-  add_row(w, name, net, &j);
-  return true;
+  struct ap_program *program = bf_compile(net->graph, &w->compile, w->study->diags);
+  bool ok = program && bfx_judge(net->graph, program, &w->compile.tech, judged_images(w), w->cifar.labels + w->options->calibration,
+                                 judged(w), w->outputs, CLASSES, w->study->threads, &j, w->study->diags);
+  ap_program_free(program);
+  if (ok) add_row(w, name, net, &j);
+  return ok;
 }
 
 static bool do_uniform(struct work *w) {
