@@ -6,6 +6,7 @@
 #include "api/api.h"
 #include "backend/compiler.h"
 #include "frontend/load.h"
+#include "ir/profile.h"
 
 const char *bfimna_version(void) { return BF_VERSION; }
 
@@ -106,8 +107,13 @@ bfimna_status bfimna_compile(const char *path, const bfimna_options *options, bf
   struct bf_compile_options compile;
   if (translate(options, &compile, &diags)) {
     struct bf_graph *graph = bf_load_network(path, NULL, &diags);
-    struct ap_program *compiled = graph ? bf_compile(graph, &compile, &diags) : NULL;
-    if (graph) bf_graph_free(graph);
+    const char *profile = options && options->size >= sizeof *options ? options->profile : NULL;
+    struct bf_graph *narrow = graph && profile ? bf_graph_apply_profile(graph, profile, &diags) : NULL;
+    struct ap_program *compiled = narrow            ? bf_compile(narrow, &compile, &diags)
+                                  : graph && !profile ? bf_compile_profiles(graph, &compile, &diags)
+                                                    : NULL;
+    bf_graph_free(narrow);
+    bf_graph_free(graph);
     if (compiled) *program = bf_api_wrap(compiled, &diags);
   }
   ap_technology_free(&compile.tech);
@@ -186,4 +192,19 @@ char *bfimna_assembly(const bfimna_program *program) {
   ap_asm_print(program->program, &text);
   bf_buf_cstr(&text);
   return text.data;
+}
+
+size_t bfimna_profile_count(const bfimna_program *program) { return program ? program->program->nprofiles : 0; }
+
+const char *bfimna_profile_name(const bfimna_program *program, size_t index) {
+  return index < bfimna_profile_count(program) ? program->program->profiles[index].name : NULL;
+}
+
+uint64_t bfimna_profile_bytes(const bfimna_program *program, size_t index) {
+  if (index >= bfimna_profile_count(program)) return 0;
+  uint64_t *bytes = bf_alloc(program->program->nprofiles, sizeof *bytes);
+  ap_profile_sizes(program->program, bytes);
+  uint64_t found = bytes[index];
+  free(bytes);
+  return found;
 }

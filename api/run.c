@@ -65,21 +65,34 @@ static bfimna_result *collect(const struct ap_run *run, const struct ap_report *
   return result;
 }
 
-static bfimna_result *execute(const bfimna_program *handle, const int64_t *const *inputs, const struct ap_technology *tech,
-                              const struct ap_execution *how, struct bf_diags *diags) {
-  const struct ap_program *program = handle->program;
-  struct ap_run *run = ap_run_new(program, diags);
-  if (!run) return NULL;
-  struct ap_account *layers = bf_alloc(program->nlayers ? program->nlayers : 1, sizeof *layers);
-  struct ap_account total = {0};
-  struct ap_report report = {.program = program, .tech = tech, .layers = layers, .total = &total, .images = 1,
-                             .engine = how->engine == AP_ENGINE_JIT ? "jit" : "interp",
-                             .count = how->count == AP_COUNT_STATIC ? "expected" : "exact"};
+struct bfimna_session {
+  const bfimna_program *handle;
+  struct ap_run *run;
+  struct ap_technology other;  // of `tech`, or empty
+  bool repriced;
+  struct ap_execution how;     // with the session's profile
+};
+
+static bfimna_result *execute(bfimna_session *session, const int64_t *const *inputs, uint32_t profile, struct bf_diags *diags) {
+  const struct ap_program *program = session->handle->program;
+  const struct ap_technology *tech = session->repriced ? &session->other : &session->handle->tech;
+  struct ap_execution how = session->how;
+  how.profile = profile;
+  struct ap_account *all = bf_alloc((size_t)program->nlayers + 1, sizeof *all), total = {0};
+  struct ap_account *layers = bf_alloc((size_t)program->nlayers + 1, sizeof *layers);
   bfimna_result *result = NULL;
-  if (set_inputs(run, program, inputs, diags) && ap_run_execute(run, tech, layers, &total, how, diags))
-    result = collect(run, &report);
+  if (set_inputs(session->run, program, inputs, diags) && ap_run_execute(session->run, tech, all, &total, &how, diags)) {
+    struct ap_program *view = ap_profile_view(program, profile);
+    ap_profile_accounts(program, profile, all, layers);
+    struct ap_report report = {.program = view, .tech = tech, .layers = layers, .total = &total, .images = 1,
+                               .profile = program->nprofiles ? program->profiles[profile].name : NULL,
+                               .engine = how.engine == AP_ENGINE_JIT ? "jit" : "interp",
+                               .count = how.count == AP_COUNT_STATIC ? "expected" : "exact"};
+    result = collect(session->run, &report);
+    ap_profile_view_free(view);
+  }
   free(layers);
-  ap_run_free(run);
+  free(all);
   return result;
 }
 
@@ -112,24 +125,73 @@ static bool translate(const bfimna_run_options *options, struct ap_execution *ho
   return true;
 }
 
-bfimna_status bfimna_run_with(const bfimna_program *program, const int64_t *const *inputs, const bfimna_run_options *given,
+static bool choose_profile(const struct ap_program *program, const char *name, uint32_t *profile, struct bf_diags *diags) {
+  *profile = 0;
+  if (!name || ap_profile_find(program, name, profile)) return true;
+  ap_profile_unknown(program, name, NULL, diags);
+  return false;
+}
+
+void bfimna_session_free(bfimna_session *session) {
+  if (!session) return;
+  ap_run_free(session->run);
+  ap_technology_free(&session->other);
+  free(session);
+}
+
+bfimna_status bfimna_session_new(const bfimna_program *program, const bfimna_run_options *given, bfimna_session **session,
+                                 char **diagnostics) {
+  if (diagnostics) *diagnostics = NULL;
+  if (!session) return BFIMNA_USAGE;
+  *session = NULL;
+  if (!program || (given && given->size < sizeof given->size)) return BFIMNA_USAGE;
+  bfimna_run_options options = {0};
+  if (given) memcpy(&options, given, given->size < sizeof options ? given->size : sizeof options);
+  struct bf_diags diags = {0};
+  bfimna_session *s = bf_alloc(1, sizeof *s);
+  s->handle = program;
+  s->repriced = options.tech != NULL;
+  bool good = translate(&options, &s->how, &diags) && (!options.tech || ap_technology_load(options.tech, &s->other, &diags)) &&
+              choose_profile(program->program, options.profile, &s->how.profile, &diags) &&
+              (s->run = ap_run_new(program->program, &diags)) != NULL;
+  if (good) *session = s;
+  else bfimna_session_free(s);
+  return bf_api_done(good ? BFIMNA_OK : BFIMNA_ERROR, &diags, diagnostics);
+}
+
+static bool have_inputs(const bfimna_program *program, const int64_t *const *inputs) {
+  for (size_t i = 0; inputs && i < bfimna_input_count(program); i++)
+    if (!inputs[i]) return false;
+  return inputs != NULL;
+}
+
+bfimna_status bfimna_session_run(bfimna_session *session, const char *profile, const int64_t *const *inputs,
+                                 bfimna_result **result, char **diagnostics) {
+  if (diagnostics) *diagnostics = NULL;
+  if (!result) return BFIMNA_USAGE;
+  *result = NULL;
+  if (!session || !have_inputs(session->handle, inputs)) return BFIMNA_USAGE;
+  struct bf_diags diags = {0};
+  uint32_t number = session->how.profile;
+  if (!profile || choose_profile(session->handle->program, profile, &number, &diags))
+    *result = execute(session, inputs, number, &diags);
+  return bf_api_done(*result ? BFIMNA_OK : BFIMNA_ERROR, &diags, diagnostics);
+}
+
+bfimna_status bfimna_run_with(const bfimna_program *program, const int64_t *const *inputs, const bfimna_run_options *options,
                               bfimna_result **result, char **diagnostics) {
   if (diagnostics) *diagnostics = NULL;
   if (!result) return BFIMNA_USAGE;
   *result = NULL;
-  if (!program || !inputs || (given && given->size < sizeof given->size)) return BFIMNA_USAGE;
-  for (size_t i = 0; i < bfimna_input_count(program); i++)
-    if (!inputs[i]) return BFIMNA_USAGE;
-
-  bfimna_run_options options = {0};
-  if (given) memcpy(&options, given, given->size < sizeof options ? given->size : sizeof options);
-  struct bf_diags diags = {0};
-  struct ap_technology other = {0};
-  struct ap_execution how;
-  if (translate(&options, &how, &diags) && (!options.tech || ap_technology_load(options.tech, &other, &diags)))
-    *result = execute(program, inputs, options.tech ? &other : &program->tech, &how, &diags);
-  ap_technology_free(&other);
-  return bf_api_done(*result ? BFIMNA_OK : BFIMNA_ERROR, &diags, diagnostics);
+  if (!program || !have_inputs(program, inputs)) return BFIMNA_USAGE;
+  bfimna_session *session;
+  bfimna_status status = bfimna_session_new(program, options, &session, diagnostics);
+  if (status == BFIMNA_OK) {
+    if (diagnostics) bfimna_free(*diagnostics);
+    status = bfimna_session_run(session, NULL, inputs, result, diagnostics);
+  }
+  bfimna_session_free(session);
+  return status;
 }
 
 bfimna_status bfimna_run(const bfimna_program *program, const int64_t *const *inputs, const char *tech,
@@ -160,15 +222,19 @@ bfimna_status bfimna_static_json(const bfimna_program *program, char **json, cha
   *json = NULL;
   if (!program) return BFIMNA_USAGE;
   const struct ap_program *p = program->program;
-  struct ap_account *layers = bf_alloc(p->nlayers ? p->nlayers : 1, sizeof *layers);
-  struct ap_account total = {0};
-  ap_static_account(p, &program->tech, layers, &total);
-  struct ap_report report = {.program = p, .tech = &program->tech, .layers = layers, .total = &total,
-                             .count = "expected"};
+  struct ap_account *all = bf_alloc((size_t)p->nlayers + 1, sizeof *all), total = {0};
+  struct ap_account *layers = bf_alloc((size_t)p->nlayers + 1, sizeof *layers);
+  struct ap_program *view = ap_profile_view(p, 0);
+  ap_static_account(p, &program->tech, all, &total);
+  ap_profile_accounts(p, 0, all, layers);
+  struct ap_report report = {.program = view, .tech = &program->tech, .layers = layers, .total = &total,
+                             .profile = p->nprofiles ? p->profiles[0].name : NULL, .count = "expected"};
   struct bf_buf out = {0};
   ap_report_json(&report, &out);
   bf_buf_cstr(&out);
   *json = out.data;
+  ap_profile_view_free(view);
   free(layers);
+  free(all);
   return BFIMNA_OK;
 }

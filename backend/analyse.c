@@ -144,6 +144,8 @@ static void describe(struct ap_summary *s, const struct bf_graph *graph, const s
     s->head.layers[i].name = bf_arena_strdup(arena, graph->nodes[i]->name);
     s->head.layers[i].line = graph->nodes[i]->line;
   }
+  s->profiles = bf_arena_alloc(arena, graph->nprofiles + 1, sizeof *s->profiles);
+  for (size_t i = 0; i < graph->nprofiles; i++) s->profiles[s->nprofiles++] = bf_arena_strdup(arena, graph->profiles[i].name);
   for (size_t i = 0; i < graph->ntensors; i++) {
     const struct bf_tensor *t = graph->tensors[i];
     uint64_t bits = t->elements * bf_mem_bits(t->type);

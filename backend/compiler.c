@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backend/emit.h"
+#include "backend/merge.h"
+#include "ir/profile.h"
 
 struct bf_unit bf_compile_unit(const struct bf_graph *graph, const struct bf_compile_options *options, struct bf_diags *diags) {
   return (struct bf_unit){.graph = graph, .machine = &options->machine, .opt_level = options->opt_level, .mapping = options->mapping,
@@ -36,6 +38,31 @@ struct ap_program *bf_compile(const struct bf_graph *graph, const struct bf_comp
   }
   bf_emit_free(&emitter);
   bf_unit_free(&unit);
+  if (program && !ap_program_validate(program, diags)) {
+    ap_program_free(program);
+    program = NULL;
+  }
+  return program;
+}
+
+static bool add_profile(struct bf_merger *merger, const struct bf_graph *graph, const char *name,
+                        const struct bf_compile_options *options, struct bf_diags *diags) {
+  struct bf_graph *narrow = bf_graph_apply_profile(graph, name, diags);
+  struct ap_program *program = narrow ? bf_compile(narrow, options, diags) : NULL;
+  bool ok = program && bf_merge_add(merger, program, name, diags);
+  ap_program_free(program);
+  bf_graph_free(narrow);
+  return ok;
+}
+
+struct ap_program *bf_compile_profiles(const struct bf_graph *graph, const struct bf_compile_options *options,
+                                       struct bf_diags *diags) {
+  struct ap_program *program = bf_compile(graph, options, diags);
+  if (!program || graph->nprofiles == 0) return program;
+  struct bf_merger *merger = bf_merge_begin(program, BF_PROFILE_BASE);
+  bool ok = true;
+  for (size_t i = 0; ok && i < graph->nprofiles; i++) ok = add_profile(merger, graph, graph->profiles[i].name, options, diags);
+  program = bf_merge_end(merger, ok);
   if (program && !ap_program_validate(program, diags)) {
     ap_program_free(program);
     program = NULL;

@@ -27,4 +27,9 @@ struct bf_compile_options {
 struct ap_program *bf_compile(const struct bf_graph *graph, const struct bf_compile_options *options,
                               struct bf_diags *diags);
 
+// The network as it is written and all of its profiles as one program (ir/profile.h, backend/merge.h); without profiles the same as
+// bf_compile. The first profile of the result is "base". `options->times` are sums over the profiles.
+struct ap_program *bf_compile_profiles(const struct bf_graph *graph, const struct bf_compile_options *options,
+                                       struct bf_diags *diags);
+
 #endif

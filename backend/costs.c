@@ -59,6 +59,9 @@ void bf_costs_free(struct bf_costs *costs) {
   free(costs);
 }
 
+uint32_t bf_costs_profiles(const struct bf_costs *costs) { return costs->summary->nprofiles; }
+const char *bf_costs_profile(const struct bf_costs *costs, uint32_t index) { return costs->summary->profiles[index]; }
+
 uint32_t bf_costs_layers(const struct bf_costs *costs) { return costs->summary->head.nlayers; }
 
 bool bf_costs_fit(const struct bf_costs *costs, const struct ap_machine *machine) {

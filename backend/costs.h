@@ -19,6 +19,10 @@ struct bf_costs *bf_costs_analyse(const struct bf_graph *graph, const struct bf_
                                   struct bf_cost_cache *cache, struct bf_diags *diags);
 void bf_costs_free(struct bf_costs *costs);  // may be NULL
 
+// Names of the profiles that the graph had. These costs are those of the network as it is written: a profile's own are of the graph that
+// bf_graph_apply_profile makes, which has none. The layers that both have are analysed once.
+uint32_t bf_costs_profiles(const struct bf_costs *costs);
+const char *bf_costs_profile(const struct bf_costs *costs, uint32_t index);
 uint32_t bf_costs_layers(const struct bf_costs *costs);  // number of layers, in the order of the graph
 // Whether bf_compile would make the same code for this machine (backend/code_facts.def): then, and only then, it can be priced.
 bool bf_costs_fit(const struct bf_costs *costs, const struct ap_machine *machine);

@@ -5,7 +5,7 @@
 #include "backend/cost_cache.h"
 #include "isa/packed.h"
 
-static const char mark[8] = {'b', 'f', 'n', 'e', 't', 'w', 'k', 1};  // the last: version of the form
+static const char mark[8] = {'b', 'f', 'n', 'e', 't', 'w', 'k', 2};  // the last: version of the form
 
 void bf_network_write(const struct ap_summary *s, const struct bf_digest *layers, struct bf_buf *out) {
   struct bf_buf body = {0};
@@ -15,6 +15,8 @@ void bf_network_write(const struct ap_summary *s, const struct bf_digest *layers
   ap_put(&body, s->head.keep_all);
   ap_put(&body, s->input_bits);
   ap_put(&body, s->output_bits);
+  ap_put(&body, s->nprofiles);
+  for (uint32_t i = 0; i < s->nprofiles; i++) ap_put_text(&body, s->profiles[i]);
   ap_put(&body, s->head.nlayers);
   for (uint32_t i = 0; i < s->head.nlayers; i++) {
     ap_put_text(&body, s->head.layers[i].name);
@@ -42,23 +44,27 @@ static bool get_layer(struct ap_packed *in, struct ap_summary *s, uint32_t i, st
   return s->layers[i] && s->layers[i]->microcodes == AP_MICROCODES;
 }
 
+// All but the layers; how many of those follow.
+static uint32_t get_head(struct ap_packed *in, struct ap_summary *s) {
+  struct bf_arena *arena = &s->head.arena;
+  s->head.network = ap_get_text(in, arena);
+  s->head.weights = ap_get_text(in, arena);
+  s->head.batch = (uint32_t)ap_get(in, UINT32_MAX);
+  s->head.keep_all = ap_get(in, 1);
+  s->input_bits = ap_get(in, UINT64_MAX);
+  s->output_bits = ap_get(in, UINT64_MAX);
+  s->nprofiles = ap_get_count(in, 1);
+  s->profiles = bf_arena_alloc(arena, (size_t)s->nprofiles + 1, sizeof *s->profiles);
+  for (uint32_t i = 0; i < s->nprofiles; i++) s->profiles[i] = ap_get_text(in, arena);
+  return ap_get_count(in, 18);
+}
+
 struct ap_summary *bf_network_read(const void *data, size_t length, struct bf_cost_cache *cache) {
   struct ap_packed in;
-  struct ap_summary head = {0};
   if (!ap_packed_open(&in, mark, data, length)) return NULL;
-  head.head.network = ap_get_text(&in, &head.head.arena);
-  head.head.weights = ap_get_text(&in, &head.head.arena);
-  uint64_t batch = ap_get(&in, UINT32_MAX), keep_all = ap_get(&in, 1);
-  uint64_t input_bits = ap_get(&in, UINT64_MAX), output_bits = ap_get(&in, UINT64_MAX);
-  struct ap_summary *s = ap_summary_new(ap_get_count(&in, 18));
-  s->head.network = bf_arena_strdup(&s->head.arena, head.head.network);
-  s->head.weights = bf_arena_strdup(&s->head.arena, head.head.weights);
-  s->head.batch = (uint32_t)batch;
-  s->head.keep_all = keep_all;
-  s->input_bits = input_bits;
-  s->output_bits = output_bits;
-  bf_arena_free(&head.head.arena);
-  bool ok = batch > 0;
+  struct ap_summary *s = ap_summary_new(0);
+  ap_summary_size(s, get_head(&in, s));
+  bool ok = s->head.batch > 0;
   for (uint32_t i = 0; i < s->head.nlayers && ok; i++) ok = get_layer(&in, s, i, cache);
   if (ok && !in.wrong && in.at == in.end) {
     ap_summary_name_layers(s);

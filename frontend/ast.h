@@ -93,6 +93,7 @@ struct ast_file {
   struct ast_block *blocks;
   struct ast_name *network;  // NULL if there is none
   struct ast_stmt *body;
+  struct ast_stmt *profiles;  // beside the network
 };
 
 // A list under construction is a ring held by its last node, so that appending takes constant

@@ -29,6 +29,7 @@ struct bf_bfn_options {
   // it's an error of the text. Each member is made once.
   bool (*make)(void *context, const struct bf_bfn_want *want, struct bf_array *out);
   void *make_context;
+  const char *profiles;     // text of further profiles, appended to what is loaded; NULL: none (not for bf_bfn_compile)
   struct bf_archive *made;  // if not NULL: receives the members, in the order of the text (caller frees)
 };
 
@@ -51,6 +52,10 @@ char *bf_bfn_archive_path(const char *path, const struct bf_source *source);
 // names, else the .bfn file's own name with .npz. Otherwise as bf_bfn_compile.
 struct bf_graph *bf_bfn_load(const char *path, const struct bf_bfn_options *options,
                              struct bf_diags *diags);
+
+// The text with the options' profiles behind it, as a source of that name.
+const struct bf_source *bf_bfn_with_profiles(const char *path, const char *text, size_t length, const struct bf_bfn_options *options,
+                                             struct bf_diags *diags);
 
 // Tables for tools and tests: names of operators and of their options, in a fixed order; NULL
 // beyond the last. Sugar (relu, flatten, …) included.

@@ -37,6 +37,9 @@ bool bf_load_digest(const char *path, const struct bf_load_options *options, str
   bf_hasher_number(&hasher, options ? options->assume_w : 0);
   bf_hasher_number(&hasher, options ? options->assume_a : 0);
   if (!bf_hasher_file(&hasher, path, &why)) return false;
+  bool profiles = options && options->profiles;
+  bf_hasher_number(&hasher, profiles);
+  if (profiles && !bf_hasher_file(&hasher, options->profiles, &why)) return false;
   if (ends_in(path, ".bfn") && !add_archive(&hasher, path)) return false;
   *digest = bf_hasher_end(&hasher);
   return true;

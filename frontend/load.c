@@ -15,6 +15,7 @@ struct request {
   uint32_t batch;
   struct bf_buf *text;
   struct bf_archive *weights;
+  const char *profiles;  // text, or NULL
   unsigned assume_w, assume_a;
   struct bf_diags *diags;
 };
@@ -27,7 +28,7 @@ static bool read_whole(const struct request *r, char **data, size_t *length) {
 }
 
 static struct bf_graph *load_bfn(const struct request *r) {
-  struct bf_bfn_options options = {.batch = r->batch};
+  struct bf_bfn_options options = {.batch = r->batch, .profiles = r->profiles};
   struct bf_graph *graph = bf_bfn_load(r->path, &options, r->diags);
   if (!graph) return NULL;
   size_t length = strlen(graph->source);
@@ -65,13 +66,13 @@ static struct bf_graph *load_imported(const struct request *r, import_function *
   struct bf_graph *graph = NULL;
   if (import(r, data, length, &text, &weights)) {
     char *name = bf_format("%s (as .bfn)", r->path);
-    const struct bf_source *source = bf_diags_add_source(r->diags, name, bf_buf_cstr(&text), text.length);
-    struct bf_bfn_options options = {.batch = r->batch};
+    struct bf_bfn_options options = {.batch = r->batch, .profiles = r->profiles};
+    const struct bf_source *source = bf_bfn_with_profiles(name, bf_buf_cstr(&text), text.length, &options, r->diags);
     graph = bf_bfn_compile(source, &weights, &options, r->diags);
     free(name);
   }
   free(data);
-  if (graph && r->text) bf_buf_append(r->text, text.data, text.length);
+  if (graph && r->text) bf_buf_puts(r->text, graph->source);
   bf_buf_free(&text);
   if (graph && r->weights)
     *r->weights = weights;  // handed over
@@ -84,6 +85,10 @@ static struct bf_graph *load_tflite(const struct request *r) { return load_impor
 static struct bf_graph *load_onnx(const struct request *r) { return load_imported(r, import_onnx); }
 
 static struct bf_graph *load_bfir(const struct request *r) {
+  if (r->profiles) {
+    bf_error_file(r->diags, r->path, "write the profiles into the .bfir", "profiles from a file are for networks in .bfn and for models");
+    return NULL;
+  }
   if (r->batch > 1) {
     bf_error_file(r->diags, r->path, "compile the .bfn with the batch instead",
                   "a .bfir has its batch in its shapes; it cannot be changed");
@@ -109,21 +114,40 @@ static const struct {
   struct bf_graph *(*load)(const struct request *);
 } formats[] = {{".bfn", load_bfn}, {".tflite", load_tflite}, {".onnx", load_onnx}, {".bfir", load_bfir}};
 
+static struct bf_graph *load(const struct request *r) {
+  size_t length = strlen(r->path);
+  for (size_t i = 0; i < BF_COUNT(formats); i++) {
+    size_t suffix = strlen(formats[i].suffix);
+    if (length <= suffix || strcmp(r->path + length - suffix, formats[i].suffix) != 0) continue;
+    if (r->assume_w && formats[i].load != load_onnx)
+      bf_warning_file(r->diags, r->path, NULL, "assumed widths are for .onnx models; they have no effect here");
+    return formats[i].load(r);
+  }
+  bf_error_file(r->diags, r->path, "networks are read from .bfn, .tflite, .onnx and .bfir files",
+                "the file's suffix names no format this program reads");
+  return NULL;
+}
+
 struct bf_graph *bf_load_network(const char *path, const struct bf_load_options *options, struct bf_diags *diags) {
   struct request r = {.path = path, .diags = diags};
   if (options) {
     r.batch = options->batch, r.text = options->text, r.weights = options->weights;
     r.assume_w = options->assume_w, r.assume_a = options->assume_a;
   }
-  size_t length = strlen(path);
-  for (size_t i = 0; i < BF_COUNT(formats); i++) {
-    size_t suffix = strlen(formats[i].suffix);
-    if (length <= suffix || strcmp(path + length - suffix, formats[i].suffix) != 0) continue;
-    if (r.assume_w && formats[i].load != load_onnx)
-      bf_warning_file(diags, path, NULL, "assumed widths are for .onnx models; they have no effect here");
-    return formats[i].load(&r);
+  char *profiles = NULL;
+  size_t length;
+  const char *why;
+  if (options && options->profiles && !bf_read_file(options->profiles, &profiles, &length, &why)) {
+    bf_error_file(diags, options->profiles, NULL, "cannot read: %s", why);
+    return NULL;
   }
-  bf_error_file(diags, path, "networks are read from .bfn, .tflite, .onnx and .bfir files",
-                "the file's suffix names no format this program reads");
-  return NULL;
+  if (profiles && memchr(profiles, 0, length)) {
+    bf_error_file(diags, options->profiles, NULL, "this is no text");
+    free(profiles);
+    return NULL;
+  }
+  r.profiles = profiles;
+  struct bf_graph *graph = load(&r);
+  free(profiles);
+  return graph;
 }

@@ -12,6 +12,7 @@ struct bf_load_options {
   uint32_t batch;               // images side by side; 0 means 1
   struct bf_buf *text;          // if not NULL: receives the .bfn text (not for .bfir)
   struct bf_archive *weights;   // if not NULL: receives the weight archive (caller frees; not for .bfir)
+  const char *profiles;         // file with further `profile` sections, as `bfexplore precision` writes them (not for .bfir)
   unsigned assume_w, assume_a;  // .onnx: bits assumed where a float graph says nothing; 0: it is refused (others: a warning)
 };
 

@@ -64,7 +64,7 @@ static void bfn_yyerror(struct bfn_loc *loc, struct bfn_parse *p, void *scanner,
 %type <arg> args arg arg_list
 %type <type> type
 %type <clauses> clauses
-%type <stmt> body statement block_body block_statement const layer
+%type <stmt> body profile statement block_body block_statement const layer
 %type <entry> entries entry
 %type <block> blocks block
 %type <text> contextual
@@ -77,14 +77,15 @@ version: BFN INT SEMICOLON  { p->file->version = $2; }
        | error SEMICOLON
        ;
 
-items: blocks  { p->file->blocks = BFN_HEAD($1); }
+items: blocks  { p->file->blocks = BFN_HEAD($1); p->file->profiles = BFN_HEAD(p->file->profiles); }
      ;
 
-/* Blocks and the network, in any order. */
+/* Blocks, the network, and profiles beside it, in any order. */
 blocks: %empty                                        { $$ = NULL; }
       | blocks block                                  { $$ = BFN_JOIN($1, $2); }
       | blocks NETWORK name LBRACE body RBRACE        { ast_add_network(p, $3, BFN_HEAD($5)); $$ = $1; }
       | blocks NETWORK error LBRACE body RBRACE       { $$ = $1; }
+      | blocks profile                                { p->file->profiles = BFN_JOIN(p->file->profiles, $2); $$ = $1; }
       | blocks error RBRACE                           { yyerrok; $$ = $1; }
       ;
 
@@ -137,12 +138,15 @@ statement: const
              $$ = ast_stmt(p, AST_OUTPUT, @$);
              $$->names = BFN_HEAD($2);
            }
-         | PROFILE name LBRACE entries RBRACE {
-             $$ = ast_stmt(p, AST_PROFILE, @$);
-             $$->names = $2;
-             $$->entries = BFN_HEAD($4);
-           }
+         | profile
          ;
+
+profile: PROFILE name LBRACE entries RBRACE {
+           $$ = ast_stmt(p, AST_PROFILE, @$);
+           $$->names = $2;
+           $$->entries = BFN_HEAD($4);
+         }
+       ;
 
 const: CONST name COLON type clauses SEMICOLON {
          $$ = ast_stmt(p, AST_CONST, @$);

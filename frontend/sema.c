@@ -107,6 +107,7 @@ static void sema_network(struct sema *s) {
     if (stmt->kind == AST_OUTPUT) sema_outputs(s, &scope, stmt);
     if (stmt->kind == AST_PROFILE) sema_profile(s, &scope, stmt);
   }
+  for (const struct ast_stmt *stmt = s->file->profiles; stmt; stmt = stmt->next) sema_profile(s, &scope, stmt);
   check_ends(s);
   if (s->diags->errors == 0) scope_warn_unused(s, &scope);
   scope_free(&scope);
@@ -230,6 +231,18 @@ char *bf_bfn_archive_path(const char *path, const struct bf_source *source) {
   return result;
 }
 
+const struct bf_source *bf_bfn_with_profiles(const char *path, const char *text, size_t length, const struct bf_bfn_options *options,
+                                             struct bf_diags *diags) {
+  if (!options || !options->profiles) return bf_diags_add_source(diags, path, text, length);
+  struct bf_buf all = {0};
+  bf_buf_append(&all, text, length);
+  bf_buf_puts(&all, length && text[length - 1] != '\n' ? "\n" : "");
+  bf_buf_puts(&all, options->profiles);
+  const struct bf_source *source = bf_diags_add_source(diags, path, all.data, all.length);
+  bf_buf_free(&all);
+  return source;
+}
+
 struct bf_graph *bf_bfn_load(const char *path, const struct bf_bfn_options *options, struct bf_diags *diags) {
   char *text;
   size_t length;
@@ -238,7 +251,7 @@ struct bf_graph *bf_bfn_load(const char *path, const struct bf_bfn_options *opti
     bf_error_file(diags, path, NULL, "cannot read: %s", why);
     return NULL;
   }
-  const struct bf_source *source = bf_diags_add_source(diags, path, text, length);
+  const struct bf_source *source = bf_bfn_with_profiles(path, text, length, options, diags);
   free(text);
   char *archive = bf_bfn_archive_path(path, source);
   struct sema s = {.source = source, .weights_path = archive, .options = options, .diags = diags};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The verifier. What passes it may be evaluated, compiled and printed without further checks.
+#include "ir/profile.h"
 #include "ir/verify.h"
 
 #include <inttypes.h>
@@ -194,6 +195,8 @@ static void check_nodes(struct bf_verifier *v) {
 static void check_profiles(struct bf_verifier *v) {
   for (size_t i = 0; i < v->graph->nprofiles; i++) {
     const struct bf_profile *profile = &v->graph->profiles[i];
+    if (strcmp(profile->name, BF_PROFILE_BASE) == 0)
+      bf_verify_fail(v, "a profile is named '%s', which is the network as it is written", profile->name);
     for (size_t k = 0; k < i; k++)
       if (strcmp(profile->name, v->graph->profiles[k].name) == 0)
         bf_verify_fail(v, "two profiles are named '%s'", profile->name);

@@ -115,8 +115,9 @@ struct ap_parser {
   struct { struct ap_table *items; size_t count, capacity; } tables;
   struct { struct ap_stream *items; size_t count, capacity; } streams;
   struct { struct ap_micro *items; size_t count, capacity; } micros;
+  struct { struct ap_profile *items; size_t count, capacity; } profiles;
   // Where items stand in the text, for the validator's errors.
-  struct ap_places { struct ap_token *items; size_t count, capacity; } record_at[AP_RECORD_COUNT], table_at, stream_at;
+  struct ap_places { struct ap_token *items; size_t count, capacity; } record_at[AP_RECORD_COUNT], table_at, stream_at, profile_at;
   struct { struct ap_micro_place { struct ap_token where; enum ap_op op; uint8_t width[3]; } *items; size_t count, capacity; } micro_at;
   struct { uint64_t *items; size_t count, capacity; } consts;  // of values=
   struct { uint32_t *items; size_t count, capacity; } inputs, outputs;
@@ -218,6 +219,10 @@ bool ap_parse_record_directive(struct ap_parser *p, struct ap_token directive);
 void ap_parse_layer(struct ap_parser *p, struct ap_token directive);
 void ap_main_begin(struct ap_parser *p);  // code outside of blocks is in a layer of its own
 void ap_main_end(struct ap_parser *p);
+
+// ---- asm_profile.c
+
+void ap_parse_profile(struct ap_parser *p, struct ap_token directive);
 
 // ---- asm_parse.c
 

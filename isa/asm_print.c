@@ -121,6 +121,18 @@ static void print_code(const struct ap_program *p, uint32_t first, uint32_t end,
   bf_buf_puts(out, ".end\n");
 }
 
+static void print_profiles(const struct ap_program *p, struct bf_buf *out) {
+  for (uint32_t i = 0; i < p->nprofiles; i++) {
+    bf_buf_puts(out, i ? "" : "\n");
+    bf_buf_puts(out, ap_record_directive(AP_RECORD_PROFILE));
+    ap_record_print(AP_RECORD_PROFILE, &p->profiles[i], out);
+    bf_buf_puts(out, " layers=[");
+    for (uint32_t k = 0; k < p->profiles[i].nlayers; k++)
+      bf_buf_printf(out, "%s%u", k ? ", " : "", p->profiles[i].layers[k]);
+    bf_buf_puts(out, "]\n");
+  }
+}
+
 static void print_layers(const struct ap_program *p, struct bf_buf *out) {
   uint32_t at = 0;
   for (uint32_t i = 0; i <= p->nlayers; i++) {
@@ -200,6 +212,7 @@ void ap_asm_print(const struct ap_program *p, struct bf_buf *out) {
   for (uint32_t i = 0; i < p->noutputs; i++)
     bf_buf_printf(out, ".output %u\n", p->outputs[i]);
   print_layers(p, out);
+  print_profiles(p, out);
   print_tables(p, out);
   print_streams(p, out);
   for (uint32_t i = 0; i < p->nmicros; i++) {

@@ -5,7 +5,7 @@
 
 #include "isa/record.h"
 
-#define AP_CONTAINER_VERSION 2u
+#define AP_CONTAINER_VERSION 3u
 #define AP_ELF_MACHINE 0xBF1Au
 #define AP_CONST_CHUNK 4096u  // constants of one width in .ap.const
 
@@ -21,6 +21,7 @@
   X(CODE, ".ap.code")          \
   X(CONST, ".ap.const")        \
   X(LINES, ".ap.lines")        \
+  X(PROFILES, ".ap.profiles")  \
   X(SOURCE, ".ap.source")
 
 enum ap_section {

@@ -37,6 +37,13 @@ static bool check_header(struct ap_reader *r, const uint8_t *image, size_t lengt
   // GNU strip and objcopy, which do not know the machine, write "none".
   if (machine != AP_ELF_MACHINE && machine != EM_NONE)
     return refuse(r, offsetof(Elf64_Ehdr, e_machine), no, "code for another machine");
+  c.at = offsetof(Elf64_Ehdr, e_flags);
+  uint64_t flags = ap_cursor_uint(&c, 4);
+  c.at = offsetof(Elf64_Ehdr, e_phnum);
+  uint64_t program_headers = ap_cursor_uint(&c, 2);
+  c.at = offsetof(Elf64_Ehdr, e_version);
+  if (ap_cursor_uint(&c, 4) != EV_CURRENT || ap_cursor_uint(&c, 8) != 0 || flags != 0 || program_headers != 0)
+    return refuse(r, offsetof(Elf64_Ehdr, e_version), no, "the version, entry, flags or program headers of an AP binary are others");
   c.at = offsetof(Elf64_Ehdr, e_shoff);
   uint64_t table = ap_cursor_uint(&c, 8);
   c.at = offsetof(Elf64_Ehdr, e_shentsize);

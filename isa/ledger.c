@@ -45,19 +45,26 @@ uint64_t ap_searched_rows(const struct ap_machine *machine, uint64_t rows) {
 
 uint64_t ap_tensor_bits(const struct ap_tensor *tensor) { return ap_tensor_elements(tensor) * tensor->bits; }
 
-uint64_t ap_external_bits(const struct ap_program *program, uint32_t layer) {
+uint64_t ap_external_bits(const struct ap_program *program, bool first, bool last) {
   uint64_t bits = 0;
-  if (layer == 0) {
+  if (first) {
     for (uint32_t i = 0; i < program->ninputs; i++) {
       bits += ap_tensor_bits(&program->tensors[program->inputs[i]]);
     }
   }
-  if (layer + 1 == program->nlayers) {
+  if (last) {
     for (uint32_t i = 0; i < program->noutputs; i++) {
       bits += ap_tensor_bits(&program->tensors[program->outputs[i]]);
     }
   }
   return bits;
+}
+
+void ap_profile_accounts(const struct ap_program *program, uint32_t profile, const struct ap_account *layers,
+                         struct ap_account *out) {
+  for (uint32_t i = 0; i < ap_profile_length(program, profile); i++) {
+    out[i] = layers[ap_profile_layer(program, profile, i)];
+  }
 }
 
 uint32_t ap_layer_of(const struct ap_program *program, uint32_t index) {

@@ -76,8 +76,12 @@ uint32_t ap_layer_of(const struct ap_program *program, uint32_t index);
 uint64_t ap_searched_rows(const struct ap_machine *machine, uint64_t rows);
 // Bits crossing the chip border that are charged to a layer in one execution: those of all network inputs to
 // the first layer, of all network outputs to the last.
-uint64_t ap_external_bits(const struct ap_program *program, uint32_t layer);
+uint64_t ap_external_bits(const struct ap_program *program, bool first, bool last);
 uint64_t ap_tensor_bits(const struct ap_tensor *tensor);
+
+// Cycles that a change of profile between two executions takes: the controllers begin at other code, which is there already. Neither
+// microcode nor constants nor the layout of memory change (docs/cost-model.md).
+#define AP_SWITCH_CYCLES 0u
 // CAPs that can work at the same time on `tiles` tiles.
 uint64_t ap_machine_caps(const struct ap_machine *machine, uint64_t tiles);
 
@@ -94,9 +98,22 @@ double ap_energy(const struct ap_technology *tech, const struct ap_machine *mach
                  uint64_t cycles, uint64_t cells);
 
 // Static account of a program: per layer and total (arrays of program->nlayers; total may be NULL). Walks the code, tables,
-// stream histograms and grids; never executes.
+// stream histograms and grids; never executes. Of a program with profiles: of the first one; the layers of others have zero.
 void ap_static_account(const struct ap_program *program, const struct ap_technology *tech, struct ap_account *layers,
                        struct ap_account *total);
+// The same of any profile.
+void ap_static_account_of(const struct ap_program *program, uint32_t profile, const struct ap_technology *tech,
+                          struct ap_account *layers, struct ap_account *total);
+
+// What executions of one profile took.
+struct ap_profile_use {
+  const char *name;
+  uint64_t images, executions;
+  struct ap_account total;
+};
+// The accounts of a profile's layers, in its order, from those of the program's (for a report on its view).
+void ap_profile_accounts(const struct ap_program *program, uint32_t profile, const struct ap_account *layers,
+                         struct ap_account *out);
 
 // Reports (text table and the JSON of the command-line contract) from accounts; used by compiler and runtime.
 struct ap_report {
@@ -106,7 +123,11 @@ struct ap_report {
   const struct ap_account *total;
   const char *engine;   // NULL: static
   uint64_t images;      // 0: static
-  const char *profile;  // NULL: none
+  const char *profile;  // NULL: none, or several
+  // Several profiles in turn: what each took. `program` and `layers` are then those of the binary, not of a view.
+  const struct ap_profile_use *uses;
+  uint32_t nuses;
+  uint64_t switches;    // changes of the profile from one execution to the next
   const char *count;    // "exact" or "expected"
 };
 void ap_report_text(const struct ap_report *report, struct bf_buf *out);

@@ -25,6 +25,9 @@ struct ap_tensor {
   uint64_t data;       // CONST: offset in elements of the program's const pool
 };
 
+// In a program with profiles, a tensor may share the memory of one with as many elements of more bits, of which it has the lowest: so
+// it lies in memory in the same way at whatever width a profile has it. Who reads it finds it as wide as it was written.
+
 // Row space of a region: rows = product of count[]; row index r is decomposed with count[3] fastest.
 struct ap_grid {
   uint32_t count[4];
@@ -70,10 +73,17 @@ struct ap_layer {
   uint32_t output;     // tensor
 };
 
+// One way through the code: its layers, executed in this order. A program without profiles executes all of its code.
+struct ap_profile {
+  char *name;          // unique
+  uint32_t *layers; uint32_t nlayers;
+};
+
 struct ap_blob { char *data; size_t length; };
 
 // What an error of the validator is about.
-enum ap_place { AP_PLACE_INSTR, AP_PLACE_TENSOR, AP_PLACE_GRID, AP_PLACE_DESC, AP_PLACE_HOST, AP_PLACE_MICRO, AP_PLACE_TABLE, AP_PLACE_STREAM };
+enum ap_place { AP_PLACE_INSTR, AP_PLACE_TENSOR, AP_PLACE_GRID, AP_PLACE_DESC, AP_PLACE_HOST, AP_PLACE_MICRO, AP_PLACE_TABLE, AP_PLACE_STREAM,
+                AP_PLACE_PROFILE };
 
 #define AP_MAX_WEIGHTS_TEXT 200  // letters of ap_program.weights
 
@@ -94,6 +104,7 @@ struct ap_program {
   struct ap_host *hosts; uint32_t nhosts;
   struct ap_micro *micros; uint32_t nmicros;   // sorted by (op, widths), unique
   struct ap_layer *layers; uint32_t nlayers;   // cover code without overlap, in order
+  struct ap_profile *profiles; uint32_t nprofiles;  // none, or all ways through the code; the first is the default
   struct ap_instr *code; uint32_t ncode;
   uint64_t *consts; uint64_t nconsts;          // u values of CONST tensors, concatenated
   uint32_t *inputs; uint32_t ninputs;
@@ -114,6 +125,20 @@ const struct ap_micro *ap_program_micro(const struct ap_program *program, const 
 // What ap_micro_generate should know of an array in a technology: the machine's features, and AP_PREFER_FEW_WRITES where a write
 // takes more cycles or, changing a cell, more energy than ten searched cells.
 unsigned ap_generator_features(const struct ap_machine *machine, const struct ap_technology *tech);
+
+// Profiles. A program without any has one way, number 0: all layers. `profile` is always in range.
+uint32_t ap_profile_length(const struct ap_program *program, uint32_t profile);
+uint32_t ap_profile_layer(const struct ap_program *program, uint32_t profile, uint32_t position);  // its number in the program
+bool ap_profile_find(const struct ap_program *program, const char *name, uint32_t *profile);
+// An error that names the profiles there are.
+void ap_profile_unknown(const struct ap_program *program, const char *name, const char *file, struct bf_diags *diags);
+// The program as one profile has it, for reports: `layers` are those of the profile, "conv@low" is called "conv" again. It shares all
+// else with `program`, and may be looked at but not executed.
+struct ap_program *ap_profile_view(const struct ap_program *program, uint32_t profile);
+void ap_profile_view_free(struct ap_program *view);
+// Bytes of the binary that each profile adds to those before it: code, tables, streams, descriptors, tensors, constants, microcode and
+// names that it is the first to use (program->nprofiles numbers). What no profile uses counts for the first.
+void ap_profile_sizes(const struct ap_program *program, uint64_t *bytes);
 
 // Geometry shared by compiler, timing and engines.
 uint64_t ap_grid_rows(const struct ap_grid *grid);

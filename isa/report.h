@@ -12,4 +12,7 @@ uint64_t ap_report_macs(const struct ap_report *report, const struct ap_layer *l
 // Whether the prices are for another technology or supply than the code was selected for.
 bool ap_report_repriced(const struct ap_report *report);
 
+// A layer of profiles that did not run.
+bool ap_report_skips(const struct ap_report *report, uint32_t layer);
+
 #endif

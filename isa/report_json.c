@@ -7,11 +7,34 @@
 
 #include "isa/report.h"
 
+static bool has_layer(const struct ap_profile *profile, uint32_t layer) {
+  for (uint32_t i = 0; i < profile->nlayers; i++) {
+    if (profile->layers[i] == layer) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Images that a layer has seen: of several profiles in turn those of the profiles that have it.
+static uint64_t layer_images(const struct ap_report *report, uint32_t layer) {
+  uint64_t images = 0;
+  for (uint32_t i = 0; i < report->nuses; i++) {
+    images += has_layer(&report->program->profiles[i], layer) ? report->uses[i].images : 0;
+  }
+  return report->uses != NULL ? images : report->images;
+}
+
+bool ap_report_skips(const struct ap_report *report, uint32_t layer) {
+  return report->uses != NULL && layer_images(report, layer) == 0;
+}
+
 uint64_t ap_report_macs(const struct ap_report *report, const struct ap_layer *layer) {
   if (report->images == 0) {
     return layer->macs;
   }
-  return layer->macs / report->program->batch * report->images;  // a padded batch does no more useful work
+  // A padded batch does no more useful work.
+  return layer->macs / report->program->batch * layer_images(report, (uint32_t)(layer - report->program->layers));
 }
 
 bool ap_report_repriced(const struct ap_report *report) {
@@ -76,6 +99,28 @@ static json_t *layer_json(const struct ap_report *r, uint32_t i) {
   return o;
 }
 
+// Of several profiles in turn.
+static void add_uses(json_t *o, const struct ap_report *r) {
+  json_t *list = json_array();
+  for (uint32_t i = 0; i < r->nuses; i++) {
+    const struct ap_profile_use *use = &r->uses[i];
+    if (use->executions == 0) {
+      continue;
+    }
+    json_t *item = json_object();
+    json_object_set_new(item, "profile", text(use->name));
+    json_object_set_new(item, "images", integer(use->images));
+    json_object_set_new(item, "executions", integer(use->executions));
+    json_object_set_new(item, "cycles", integer(use->total.time.cycles));
+    json_object_set_new(item, "energy_j", real(use->total.energy_j));
+    json_object_set_new(item, "events", events_json(&use->total));
+    json_array_append_new(list, item);
+  }
+  json_object_set_new(o, "profiles", list);
+  json_object_set_new(o, "switches", integer(r->switches));
+  json_object_set_new(o, "switch_cycles", integer(r->switches * AP_SWITCH_CYCLES));
+}
+
 void ap_report_json(const struct ap_report *r, struct bf_buf *out) {
   const struct ap_program *p = r->program;
   struct ap_figures f = ap_report_figures(r);
@@ -99,7 +144,13 @@ void ap_report_json(const struct ap_report *r, struct bf_buf *out) {
   json_object_set_new(o, "gops_per_w", real(f.gops_per_w));
   json_object_set_new(o, "area_mm2", real(f.area_mm2));
   json_object_set_new(o, "events", events_json(r->total));
+  if (r->uses != NULL) {
+    add_uses(o, r);
+  }
   for (uint32_t i = 0; i < p->nlayers; i++) {
+    if (ap_report_skips(r, i)) {
+      continue;
+    }
     json_array_append_new(layers, layer_json(r, i));
   }
   json_object_set_new(o, "layers", layers);

@@ -63,11 +63,30 @@ static void print_totals(const struct ap_report *r, const struct ap_figures *f, 
   }
 }
 
+static void print_uses(const struct ap_report *r, struct bf_buf *out) {
+  char energy[32];
+  bf_buf_printf(out, "\n%-24s %9s %10s %12s %14s %12s\n", "profile", "images", "executions", "cycles", "cycles/image", "energy");
+  for (uint32_t i = 0; i < r->nuses; i++) {
+    const struct ap_profile_use *use = &r->uses[i];
+    if (use->executions > 0) {
+      bf_buf_printf(out, "%-24.24s %9llu %10llu %12llu %14.6g %12s\n", use->name, (unsigned long long)use->images,
+                    (unsigned long long)use->executions, (unsigned long long)use->total.time.cycles,
+                    (double)use->total.time.cycles / (double)use->images, metric(energy, sizeof energy, use->total.energy_j, "J"));
+    }
+  }
+  bf_buf_printf(out, "%llu switches of the profile at %u cycles: the controllers begin at other code, nothing is loaded\n",
+                (unsigned long long)r->switches, AP_SWITCH_CYCLES);
+}
+
 void ap_report_text(const struct ap_report *r, struct bf_buf *out) {
   const struct ap_program *p = r->program;
   struct ap_figures f = ap_report_figures(r);
+  const char *with = r->profile != NULL ? r->profile : r->uses != NULL ? "several in turn" : NULL;
   bf_buf_printf(out, "network %s on %s, technology %s at %.4g V, %s", p->network, p->machine.name, r->tech->name,
                 r->tech->vdd, r->engine != NULL ? r->engine : "static");
+  if (with != NULL) {
+    bf_buf_printf(out, ", profile %s", with);
+  }
   if (r->images > 0) {
     bf_buf_printf(out, ", %llu image%s", (unsigned long long)r->images, r->images == 1 ? "" : "s");
   } else {
@@ -86,7 +105,13 @@ void ap_report_text(const struct ap_report *r, struct bf_buf *out) {
   bf_buf_printf(out, "\n%-24s %-12s %-11s %-7s %9s %6s %5s %5s %12s %12s %6s %12s\n", "layer", "op", "mapping", "bits", "rows",
                 "tiles", "waves", "cols", "cycles", "stall", "share", "energy");
   for (uint32_t i = 0; i < p->nlayers; i++) {
+    if (ap_report_skips(r, i)) {
+      continue;
+    }
     print_layer(&p->layers[i], &r->layers[i], (double)r->total->time.cycles, out);
   }
   print_totals(r, &f, out);
+  if (r->uses != NULL) {
+    print_uses(r, out);
+  }
 }

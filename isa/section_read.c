@@ -43,7 +43,7 @@ static void take_meta(struct ap_reader *r, struct ap_cursor *c) {
   struct ap_program *p = r->program;
   uint64_t version = ap_cursor_uint(c, 4);
   if (!c->bad && version != AP_CONTAINER_VERSION) {
-    fail(c, 0, "unknown version of the format (this reader knows version 2)");
+    fail(c, 0, "unknown version of the format (this reader knows version 3)");
     return;
   }
   r->machine_hash = ap_cursor_uint(c, 8);
@@ -253,6 +253,15 @@ static void take_lines(struct ap_program *p, struct ap_cursor *c) {
   }
 }
 
+static void take_profiles(struct ap_program *p, struct ap_cursor *c) {
+  p->nprofiles = take_count(c, ap_record_min_bytes(AP_RECORD_PROFILE) + 4);
+  p->profiles = bf_arena_alloc(&p->arena, p->nprofiles, sizeof *p->profiles);
+  for (uint32_t i = 0; i < p->nprofiles && !c->bad; i++) {
+    ap_record_read(AP_RECORD_PROFILE, &p->profiles[i], c, &p->arena);
+    p->profiles[i].layers = take_numbers(c, &p->arena, &p->profiles[i].nlayers);
+  }
+}
+
 static void take_source(struct ap_program *p, struct ap_cursor *c) {
   p->source.length = c->length;
   p->source.data = bf_arena_strndup(&p->arena, c->length ? (const char *)c->data : "", c->length);
@@ -275,6 +284,7 @@ bool ap_section_read(enum ap_section section, struct ap_reader *r, struct ap_cur
   case AP_SECTION_CODE: take_code(p, c); break;
   case AP_SECTION_CONST: take_consts(p, c); break;
   case AP_SECTION_LINES: take_lines(p, c); break;
+  case AP_SECTION_PROFILES: take_profiles(p, c); break;
   case AP_SECTION_SOURCE: take_source(p, c); break;
   case AP_SECTION_COUNT: break;
   }

@@ -142,6 +142,14 @@ static void put_lines(const struct ap_program *p, struct bf_buf *out) {
   }
 }
 
+static void put_profiles(const struct ap_program *p, struct bf_buf *out) {
+  bf_buf_u32(out, p->nprofiles);
+  for (uint32_t i = 0; i < p->nprofiles; i++) {
+    ap_record_write(AP_RECORD_PROFILE, &p->profiles[i], out);
+    put_numbers(out, p->profiles[i].layers, p->profiles[i].nlayers);
+  }
+}
+
 void ap_section_write(enum ap_section section, const struct ap_program *p, struct bf_buf *out) {
   switch (section) {
   case AP_SECTION_META: put_meta(p, out); break;
@@ -157,6 +165,7 @@ void ap_section_write(enum ap_section section, const struct ap_program *p, struc
   case AP_SECTION_CODE: put_words(p->code, p->ncode, out); break;
   case AP_SECTION_CONST: put_consts(p, out); break;
   case AP_SECTION_LINES: put_lines(p, out); break;
+  case AP_SECTION_PROFILES: put_profiles(p, out); break;
   case AP_SECTION_SOURCE: bf_buf_append(out, p->source.data ? p->source.data : "", p->source.length); break;
   case AP_SECTION_COUNT: break;
   }

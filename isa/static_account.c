@@ -123,6 +123,7 @@ static struct ap_layer_summary *add_layer(struct walk *w, const struct ap_layer 
   return summary;
 }
 
+// `p`: as the profile has it.
 static void describe(struct ap_summary *s, const struct ap_program *p) {
   struct bf_arena *arena = &s->head.arena;
   s->head.network = bf_arena_strdup(arena, p->network ? p->network : "");
@@ -137,15 +138,19 @@ static void describe(struct ap_summary *s, const struct ap_program *p) {
   for (uint32_t i = 0; i < p->noutputs; i++) s->output_bits += ap_tensor_bits(&p->tensors[p->outputs[i]]);
 }
 
-struct ap_summary *ap_summary_of(const struct ap_program *program) {
+struct ap_summary *ap_summary_of(const struct ap_program *program, uint32_t profile) {
+  struct ap_program *view = ap_profile_view(program, profile);
   struct walk w = {.program = program, .table = UINT32_MAX};
-  struct ap_summary *summary = ap_summary_new(program->nlayers);
+  struct ap_summary *summary = ap_summary_new(view->nlayers);
   w.maker = ap_summary_maker_new(1, cost_of, (void *)program);
-  for (uint32_t i = 0; i < program->nlayers; i++) {
-    summary->layers[i] = add_layer(&w, &program->layers[i], i ? program->layers[i - 1].end : 0);
+  for (uint32_t i = 0; i < view->nlayers; i++) {
+    const struct ap_layer *layer = &view->layers[i];
+    uint32_t from = program->nprofiles ? layer->first : i ? layer[-1].end : 0;  // with profiles, all code belongs to layers
+    summary->layers[i] = add_layer(&w, layer, from);
   }
-  describe(summary, program);
+  describe(summary, view);
   ap_summary_maker_free(w.maker);
+  ap_profile_view_free(view);
   free(w.kinds);
   free(w.histogram);
   return summary;
@@ -153,7 +158,17 @@ struct ap_summary *ap_summary_of(const struct ap_program *program) {
 
 void ap_static_account(const struct ap_program *program, const struct ap_technology *tech, struct ap_account *layers,
                        struct ap_account *total) {
-  struct ap_summary *summary = ap_summary_of(program);
-  ap_summary_price(summary, &program->machine, tech, layers, total);
+  ap_static_account_of(program, 0, tech, layers, total);
+}
+
+void ap_static_account_of(const struct ap_program *program, uint32_t profile, const struct ap_technology *tech,
+                          struct ap_account *layers, struct ap_account *total) {
+  uint32_t length = ap_profile_length(program, profile);
+  struct ap_account *own = bf_alloc((size_t)length + 1, sizeof *own);
+  struct ap_summary *summary = ap_summary_of(program, profile);
+  ap_summary_price(summary, &program->machine, tech, own, total);
+  memset(layers, 0, program->nlayers * sizeof *layers);
+  for (uint32_t i = 0; i < length; i++) layers[ap_profile_layer(program, profile, i)] = own[i];
   ap_summary_free(summary);
+  free(own);
 }

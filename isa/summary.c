@@ -109,11 +109,15 @@ bool ap_layer_summary_settle(struct ap_layer_summary *l) {
 
 struct ap_summary *ap_summary_new(uint32_t nlayers) {
   struct ap_summary *s = bf_alloc(1, sizeof *s);
+  ap_summary_size(s, nlayers);
+  s->head.batch = 1;
+  return s;
+}
+
+void ap_summary_size(struct ap_summary *s, uint32_t nlayers) {
   s->head.layers = bf_arena_alloc(&s->head.arena, (size_t)nlayers + 1, sizeof *s->head.layers);
   s->layers = bf_arena_alloc(&s->head.arena, (size_t)nlayers + 1, sizeof(struct ap_layer_summary *));
   s->head.nlayers = nlayers;
-  s->head.batch = 1;
-  return s;
 }
 
 void ap_summary_free(struct ap_summary *s) {

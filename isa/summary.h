@@ -76,12 +76,15 @@ struct ap_summary {
   struct ap_program head;
   uint64_t input_bits, output_bits;   // of the network's inputs and outputs
   struct ap_layer_summary **layers;   // head.nlayers, each held
+  char **profiles; uint32_t nprofiles;  // further ways to compile the network, by name; this summary is not theirs
 };
 struct ap_summary *ap_summary_new(uint32_t nlayers);
+void ap_summary_size(struct ap_summary *summary, uint32_t nlayers);  // of one without layers
 void ap_summary_free(struct ap_summary *summary);
 void ap_summary_name_layers(struct ap_summary *summary);  // head.layers get what the layers' summaries say
-// The summary of a validated program, with its own microcode. The caller frees it.
-struct ap_summary *ap_summary_of(const struct ap_program *program);
+// The summary of one profile of a validated program (0 where it has none), with its own microcode; layers in the profile's order. The caller
+// frees it.
+struct ap_summary *ap_summary_of(const struct ap_program *program, uint32_t profile);
 
 // Accounts per layer (head.nlayers) and total (may be NULL) on a machine and a technology. The machine must have the rows, columns and features that
 // the summary was made for. Pure: any number of threads may price one summary.

@@ -117,7 +117,7 @@ static const char *check_tensor(const struct ap_program *p, const struct ap_tens
   return NULL;
 }
 
-// Aliases end at a tensor of its own memory with equal elements. Each tensor is walked over once: seen[i] is the
+// Aliases end at a tensor of its own memory with as many elements of at least as many bits. Each tensor is walked over once: seen[i] is the
 // number of the walk that met it.
 static void check_aliases(struct ap_check *check) {
   const struct ap_program *p = check->program;
@@ -127,7 +127,9 @@ static void check_aliases(struct ap_check *check) {
     while (!seen[at] && p->tensors[at].alias != UINT32_MAX) {
       const struct ap_tensor *t = &p->tensors[at], *to = &p->tensors[t->alias];
       seen[at] = i + 1;
-      if (ap_tensor_elements(t) != ap_tensor_elements(to) || t->bits != to->bits)
+      // Where no profiles keep the widths apart, all see the same bits.
+      bool same = p->nprofiles == 0 || t->storage == AP_STORAGE_CONST ? t->bits == to->bits : t->bits <= to->bits;
+      if (ap_tensor_elements(t) != ap_tensor_elements(to) || !same)
         ap_check_fail_at(check, AP_PLACE_TENSOR, at,
                          "tensor %u (%s) shares memory with tensor %u, but their elements or bits differ", at, t->name,
                          t->alias);
@@ -277,7 +279,7 @@ void ap_check_structure(struct ap_check *check) {
 
 bool ap_program_validate(const struct ap_program *program, struct bf_diags *diags) {
   static void (*const PARTS[])(struct ap_check *) = {ap_check_structure, ap_check_descriptors, ap_check_micros,
-                                                     ap_check_tables, ap_check_code};
+                                                     ap_check_tables, ap_check_code, ap_check_profiles};
   struct ap_check check = {.program = program, .diags = diags};
   check.table_grid = bf_alloc(program->ntables, sizeof *check.table_grid);
   for (size_t i = 0; i < BF_COUNT(PARTS) && check.errors == 0; i++)

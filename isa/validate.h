@@ -10,6 +10,7 @@
 #define AP_MAX_TAPS 65536u                     // taps of a descriptor: a tap is 16 bits
 #define AP_MAX_TILES ((uint64_t)1 << 20)       // tiles that one run executes
 #define AP_MAX_EXECUTED ((uint64_t)1 << 40)    // instructions that one run executes, over all tiles
+#define AP_MAX_PROFILES 1024u
 #define AP_NO_GRID UINT32_MAX
 #define AP_NARROW_WRITE 2u                     // columns of one write without AP_FEATURE_WIDE_WRITE
 
@@ -30,6 +31,8 @@ void ap_check_descriptors(struct ap_check *check);  // grids and descriptors
 void ap_check_micros(struct ap_check *check);       // microcode programs
 void ap_check_tables(struct ap_check *check);       // tables and streams; fills table_grid
 void ap_check_code(struct ap_check *check);         // layers, regions, loops, every instruction, total work
+
+void ap_check_profiles(struct ap_check *check);     // each profile's layers, and that each finds its operands as it wants them
 
 // One MOVE or COMPUTE instruction, without the rule of tags. NULL or what is wrong. *grid: the grid of its descriptor, or AP_NO_GRID.
 const char *ap_check_instr(const struct ap_program *program, const struct ap_instr *instr, uint32_t *grid);

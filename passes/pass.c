@@ -158,15 +158,21 @@ static bool read_passes(struct bf_unit *unit, struct pipeline *p) {
   return true;
 }
 
+// Pass number `at` of the pipeline: a network may go through it several times.
+static void note_time(struct bf_pass_times *times, size_t at, const char *name, double seconds) {
+  if (at >= BF_COUNT(times->items)) return;
+  if (at >= times->count) {
+    times->items[at].seconds = 0;
+    times->count = at + 1;
+  }
+  times->items[at].name = name;
+  times->items[at].seconds += seconds;
+}
+
 static void note_times(const struct pipeline *p) {
   struct bf_pass_times *times = p->options->times;
-  for (size_t i = 0; times && i < p->count && times->count + 1 < BF_COUNT(times->items); i++) {
-    times->items[times->count].name = p->passes[i]->name;
-    times->items[times->count++].seconds = p->seconds[i];
-  }
-  if (!times || !p->behind) return;
-  times->items[times->count].name = "emit";
-  times->items[times->count++].seconds = p->taking;
+  for (size_t i = 0; times && i < p->count; i++) note_time(times, i, p->passes[i]->name, p->seconds[i]);
+  if (times && p->behind) note_time(times, p->count, "emit", p->taking);
 }
 
 bool bf_pipeline_run(struct bf_unit *unit, const struct bf_pipeline_options *options) {

@@ -17,13 +17,13 @@ static bool is_hot(const struct ap_block_calls *calls, uint64_t horizon) {
 }
 
 // Adds the kernels of one kind that are missing.
-static bool compile_kind(struct ap_blocks *blocks, const struct ap_program *p, bool counted, bool masked, uint64_t horizon,
-                         struct bf_diags *diags) {
+static bool compile_kind(struct ap_blocks *blocks, const struct ap_program *p, const struct ap_block_uses *uses, bool counted, bool masked,
+                         uint64_t horizon, struct bf_diags *diags) {
   struct ap_kernel_key *keys = bf_alloc((size_t)p->nmicros + 1, sizeof *keys);
   ap_kernel **fn = bf_alloc((size_t)p->nmicros + 1, sizeof *fn), **all = blocks->fn[counted][masked];
   size_t count = 0;
   for (uint32_t i = 0; i < p->nmicros; i++) {
-    const struct ap_block_calls *calls = &blocks->uses->micros[i];
+    const struct ap_block_calls *calls = &uses->micros[i];
     bool occurs = !counted || (masked ? calls->partial : calls->whole) > 0;
     if (all[i] == NULL && occurs && !blocks->facts[i].between_rows && is_hot(calls, horizon)) {
       keys[count++] = (struct ap_kernel_key){&p->micros[i], counted, masked};
@@ -44,7 +44,7 @@ bool ap_blocks_compile(struct ap_run *run, const struct ap_execution *how, unsig
   struct ap_blocks *blocks = run->blocks;
   const struct ap_program *p = run->program;
   bool counted = how->count == AP_COUNT_EXACT, good = true;
-  uint64_t done = run->executions, repeats = how->repeats > 0 ? how->repeats : 1;
+  uint64_t done = run->executions[how->profile], repeats = how->repeats > 0 ? how->repeats : 1;
   if (repeats == 1 && (done & (done - 1)) != 0 && blocks->fn[counted][0] != NULL) {
     return true;  // look again when twice as many are done
   }
@@ -56,15 +56,33 @@ bool ap_blocks_compile(struct ap_run *run, const struct ap_execution *how, unsig
     if (blocks->fn[counted][masked] == NULL) {
       blocks->fn[counted][masked] = bf_alloc((size_t)p->nmicros + 1, sizeof(ap_kernel *));
     }
-    good = compile_kind(blocks, p, counted, masked, done + repeats, diags);
+    good = compile_kind(blocks, p, blocks->uses[how->profile], counted, masked, done + repeats, diags);
   }
   return good;
 }
 
-static enum ap_call_kind op_kind(const struct ap_run *run, const struct ap_entry *e) {
+// Kinds of blocks, whole and partial, that a stage has.
+struct kinds { bool has[2]; };
+
+static struct kinds find_kinds(const struct ap_block_plan *plan) {
+  struct kinds kinds = {{false, false}};
+  for (uint32_t r = 0; r < plan->stage->count; r++) {
+    struct ap_block_calls blocks = ap_block_count(plan->regions[r].grid);
+    kinds.has[0] = kinds.has[0] || blocks.whole > 0;
+    kinds.has[1] = kinds.has[1] || blocks.partial > 0;
+  }
+  return kinds;
+}
+
+// A kernel may be there for one kind of blocks alone, for a profile that has no others.
+static bool has_kernels(const struct ap_entry *e, struct kinds kinds) {
+  return (!kinds.has[0] || e->fn[0] != NULL) && (!kinds.has[1] || e->fn[1] != NULL);
+}
+
+static enum ap_call_kind op_kind(const struct ap_run *run, const struct ap_entry *e, struct kinds kinds) {
   if (e->kind == AP_ENTRY_KERNEL) {
     bool numbered = e->micro - run->program->micros <= UINT16_MAX;  // a call has 16 bits for it
-    return numbered && (e->fn[0] != NULL || e->fn[1] != NULL) ? AP_CALL_KERNEL : AP_CALL_OTHER;
+    return numbered && has_kernels(e, kinds) ? AP_CALL_KERNEL : AP_CALL_OTHER;
   }
   if (e->kind != AP_ENTRY_LOAD || e->base[0] == 0) {
     return AP_CALL_OTHER;
@@ -76,9 +94,9 @@ static enum ap_call_kind op_kind(const struct ap_run *run, const struct ap_entry
   return ap_block_in_place(run, grid, e) ? AP_CALL_PLANES : AP_CALL_OTHER;
 }
 
-static void bind_op(const struct ap_run *run, const struct ap_block_plan *plan, const struct ap_entry *e) {
+static void bind_op(const struct ap_run *run, const struct ap_block_plan *plan, const struct ap_entry *e, struct kinds kinds) {
   struct ap_call *op = e->op;
-  op->kind = (uint8_t)op_kind(run, e);
+  op->kind = (uint8_t)op_kind(run, e, kinds);
   op->entry = e;
   for (unsigned i = 0; i < 3; i++) {
     op->base[i] = e->base[i];
@@ -98,13 +116,14 @@ static void bind_op(const struct ap_run *run, const struct ap_block_plan *plan, 
 
 static void bind(const struct ap_run *run, struct ap_block_plan *plan, bool counted) {
   ap_kernel **const *fn = run->blocks->fn[counted];
+  struct kinds kinds = find_kinds(plan);
   for (size_t i = 0; i < plan->nused; i++) {
     struct ap_entry *e = plan->used[i];
     for (unsigned masked = 0; masked < 2 && e->kind == AP_ENTRY_KERNEL; masked++) {
       ap_kernel **of = fn[counted ? masked : 0];
       e->fn[masked] = of != NULL && !e->stepwise && !run->plain_blocks ? of[e->micro - run->program->micros] : NULL;
     }
-    bind_op(run, plan, e);
+    bind_op(run, plan, e, kinds);
   }
 }
 
@@ -115,7 +134,7 @@ static void allow_orders(struct ap_run *run, const struct ap_execution *how, str
     blocks->order_bytes += (size_t)(8 * plan->calls);
     plan->may_order = true;
   }
-  plan->ordering = plan->may_order && (run->executions > 0 || how->repeats > 1);
+  plan->ordering = plan->may_order && (run->executions[how->profile] > 0 || how->repeats > 1);
 }
 
 struct ap_block_plan *ap_blocks_plan(struct ap_run *run, const struct ap_stage *stage, const struct ap_execution *how) {
@@ -125,7 +144,7 @@ struct ap_block_plan *ap_blocks_plan(struct ap_run *run, const struct ap_stage *
   struct ap_block_plan *plan = blocks->plans[at];
   uint64_t binding = 2 * blocks->bindings + counted + 1;
   if (plan == NULL) {
-    plan = ap_block_plan_new(run, stage, blocks->facts, blocks->uses);
+    plan = ap_block_plan_new(run, stage, blocks->facts, blocks->uses[how->profile]);
     blocks->bound[at] = 0;
     if (plan->bytes <= PLAN_BYTES - blocks->plan_bytes) {
       blocks->plan_bytes += plan->bytes;

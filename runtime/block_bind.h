@@ -10,7 +10,7 @@ struct ap_blocks {
   struct ap_kernels *kernels;
   ap_kernel **fn[2][2];          // by counted, masked: of each microcode program
   struct ap_micro_facts *facts;  // of each microcode program
-  struct ap_block_uses *uses;    // NULL: not counted yet
+  struct ap_block_uses **uses;   // by profile; NULL: not counted yet
   struct ap_meter *meter;
   struct ap_expectation *expected;  // by region
   struct ap_block_plan **plans;  // by stage; NULL if not made yet or not kept

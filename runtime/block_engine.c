@@ -26,8 +26,9 @@ struct ap_blocks_pool {
   bool over;
   const struct ap_block_plan *plan;
   const struct ap_stage_run *stage;
-  enum { JOB_RUN, JOB_KEEP, JOB_COUNT } job;  // regions; loads that the stage keeps; uses of the program
+  enum { JOB_RUN, JOB_KEEP, JOB_COUNT } job;  // regions; loads that the stage keeps; uses of the profile
   struct ap_block_uses **uses;   // JOB_COUNT: by thread
+  bool *used_regions;            // JOB_COUNT: those of the profile; NULL: all
   _Atomic uint64_t next;         // piece
 };
 struct worker { struct ap_blocks_pool *pool; unsigned index; };
@@ -77,7 +78,7 @@ static void count_uses(struct ap_blocks_pool *pool, unsigned self) {
   const struct ap_run *run = pool->run;
   for (uint64_t first; (first = COUNTED_AT_ONCE * atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed)) < run->nregions;) {
     size_t end = first + COUNTED_AT_ONCE < run->nregions ? (size_t)first + COUNTED_AT_ONCE : run->nregions;
-    ap_block_uses_add(pool->uses[self], run, (size_t)first, end);
+    ap_block_uses_add(pool->uses[self], run, pool->used_regions, (size_t)first, end);
   }
 }
 
@@ -171,6 +172,7 @@ static struct ap_blocks *blocks_new(const struct ap_run *run) {
   }
   blocks->plans = bf_alloc(run->nstages + 1, sizeof *blocks->plans);
   blocks->bound = bf_alloc(run->nstages + 1, sizeof *blocks->bound);
+  blocks->uses = bf_alloc((size_t)p->nprofiles + 1, sizeof *blocks->uses);
   blocks->meter = ap_meter_new(p);
   blocks->expected = bf_alloc(run->nregions + 1, sizeof *blocks->expected);
   return blocks;
@@ -223,15 +225,19 @@ static void find_uses(struct ap_blocks_pool *pool) {
   for (unsigned i = 0; i < pool->threads; i++) {
     pool->uses[i] = ap_block_uses_new(pool->run);
   }
+  pool->used_regions = ap_block_uses_regions(pool->run, pool->how->profile);
   run_round(pool, NULL, NULL, JOB_COUNT, pool->run->nregions > COUNTED_AT_ONCE);
-  blocks->uses = pool->uses[0];
+  struct ap_block_uses *all = pool->uses[0];
   for (unsigned i = 1; i < pool->threads; i++) {
-    ap_block_uses_merge(blocks->uses, pool->uses[i]);
+    ap_block_uses_merge(all, pool->uses[i]);
     ap_block_uses_free(pool->uses[i]);
   }
   free(pool->uses);
+  free(pool->used_regions);
   pool->uses = NULL;
-  ap_block_uses_finish(blocks->uses, pool->run);
+  pool->used_regions = NULL;
+  ap_block_uses_finish(all, pool->run);
+  blocks->uses[pool->how->profile] = all;
 }
 
 struct ap_blocks_pool *ap_blocks_begin(struct ap_run *run, const struct ap_execution *how, struct bf_diags *diags) {
@@ -248,7 +254,7 @@ struct ap_blocks_pool *ap_blocks_begin(struct ap_run *run, const struct ap_execu
     ap_blocks_end(pool);
     return NULL;
   }
-  if (run->blocks->uses == NULL) {
+  if (run->blocks->uses[how->profile] == NULL) {
     find_uses(pool);
   }
   if (!run->plain_blocks && !ap_blocks_compile(run, how, pool->threads, diags)) {
@@ -343,11 +349,11 @@ bool ap_blocks_stage(struct ap_blocks_pool *pool, const struct ap_stage_run *s) 
   return done;
 }
 
-void ap_blocks_free(struct ap_blocks *blocks, size_t nstages) {
+void ap_blocks_free(struct ap_blocks *blocks, const struct ap_run *run) {
   if (blocks == NULL) {
     return;
   }
-  for (size_t i = 0; i < nstages; i++) {
+  for (size_t i = 0; i < run->nstages; i++) {
     ap_block_plan_free(blocks->plans[i]);
   }
   for (unsigned i = 0; i < blocks->nthreads; i++) {
@@ -358,7 +364,10 @@ void ap_blocks_free(struct ap_blocks *blocks, size_t nstages) {
     free(blocks->fn[i / 2][i % 2]);
   }
   ap_kernels_free(blocks->kernels);
-  ap_block_uses_free(blocks->uses);
+  for (uint32_t i = 0; i <= run->program->nprofiles; i++) {
+    ap_block_uses_free(blocks->uses[i]);
+  }
+  free(blocks->uses);
   ap_meter_free(blocks->meter);
   free(blocks->expected);
   free(blocks->facts);

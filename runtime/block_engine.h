@@ -17,6 +17,6 @@ bool ap_blocks_stage(struct ap_blocks_pool *pool, const struct ap_stage_run *s);
 // After an execution: sets the counters of layers that depend on data to what is expected.
 void ap_blocks_expect(const struct ap_run *run, struct ap_account *layers);
 void ap_blocks_end(struct ap_blocks_pool *pool);  // may be NULL
-void ap_blocks_free(struct ap_blocks *blocks, size_t nstages);  // may be NULL
+void ap_blocks_free(struct ap_blocks *blocks, const struct ap_run *run);  // may be NULL
 
 #endif

@@ -75,7 +75,7 @@ struct ap_block_region {
   uint32_t first_tile;             // in the stage
 };
 // A tensor that a stage moves, in which forms.
-struct ap_tensor_use { uint32_t tensor; bool planes, elements, stored; };
+struct ap_tensor_use { uint32_t tensor; bool planes, elements, stored; unsigned bits; };  // bits: of those in planes
 
 #define AP_BLOCK_GROUP 4
 #define AP_BLOCK_LANES 16

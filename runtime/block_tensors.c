@@ -46,6 +46,22 @@ static bool in_planes(const struct ap_run *run, struct ap_block_plan *plan, cons
   return e->kind == AP_ENTRY_LOAD || (out->whole && aligned);
 }
 
+// Tensors at two widths in one memory: no form of planes is both.
+static void find_mixed(const struct ap_run *run, const struct ap_block_plan *plan, bool *mixed) {
+  const struct ap_program *p = run->program;
+  uint8_t *bits = bf_alloc((size_t)p->ntensors + 1, sizeof *bits);
+  for (size_t i = 0; i < plan->nused; i++) {
+    const struct ap_entry *e = plan->used[i];
+    if (is_move(e)) {
+      const struct ap_desc *desc = &p->descs[e->instr->index];
+      uint32_t root = ap_tensor_root(p, desc->tensor);
+      mixed[root] = mixed[root] || (bits[root] != 0 && bits[root] != desc->bits);
+      bits[root] = desc->bits;
+    }
+  }
+  free(bits);
+}
+
 // All stores of a tensor in one form: this one keeps to elements if one of them must.
 static void forbid_planes(const struct ap_run *run, struct ap_block_plan *plan, bool *forbidden) {
   struct ap_plane_access access;
@@ -124,8 +140,10 @@ void ap_block_find_planes(const struct ap_run *run, struct ap_block_plan *plan) 
   const struct ap_program *p = run->program;
   bool *forbidden = bf_alloc((size_t)p->ntensors + 1, sizeof *forbidden);
   uint32_t *numbers = bf_alloc((size_t)p->ntensors + 1, sizeof *numbers);
+  bool *mixed = bf_alloc((size_t)p->ntensors + 1, sizeof *mixed);
   struct insides insides = {0};
   forbid_planes(run, plan, forbidden);
+  find_mixed(run, plan, mixed);
   for (size_t i = 0; i < plan->nused; i++) {
     struct ap_entry *e = plan->used[i];
     struct ap_plane_access access;
@@ -135,7 +153,7 @@ void ap_block_find_planes(const struct ap_run *run, struct ap_block_plan *plan) 
     uint32_t root = ap_tensor_root(p, p->descs[e->instr->index].tensor);
     struct ap_tensor_use *use = use_of(plan, numbers, root);
     use->stored = use->stored || e->kind == AP_ENTRY_STORE;
-    if (!plan->tilewise && in_planes(run, plan, e, &access) && !(e->kind == AP_ENTRY_STORE && forbidden[root])) {
+    if (!plan->tilewise && !mixed[root] && in_planes(run, plan, e, &access) && !(e->kind == AP_ENTRY_STORE && forbidden[root])) {
       struct ap_plane_access *kept = bf_arena_alloc(&plan->arena, 1, sizeof *kept);
       *kept = access;
       kept->move = e->instr;
@@ -144,6 +162,7 @@ void ap_block_find_planes(const struct ap_run *run, struct ap_block_plan *plan) 
       e->planes = kept;
       plan->bytes += sizeof *kept;
       use->planes = true;
+      use->bits = p->descs[e->instr->index].bits;
     } else {
       use->elements = true;
     }
@@ -151,6 +170,7 @@ void ap_block_find_planes(const struct ap_run *run, struct ap_block_plan *plan) 
   plan->bytes += insides.bytes;
   free(insides.items);
   free(forbidden);
+  free(mixed);
   free(numbers);
 }
 
@@ -168,6 +188,7 @@ void ap_block_prepare_tensors(const struct ap_run *run, const struct ap_block_pl
       ap_planes_to_memory(run, use->tensor);
     }
     if (use->planes) {
+      ap_planes_narrow(run, use->tensor, use->bits);
       ap_planes_update(run, use->tensor);
     }
     if (use->stored) {  // never in both forms: a stage that loads what it stores is tilewise

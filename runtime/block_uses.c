@@ -67,9 +67,29 @@ static void add_region(struct ap_block_uses *uses, const struct ap_run *run, con
   }
 }
 
-void ap_block_uses_add(struct ap_block_uses *uses, const struct ap_run *run, size_t first, size_t end) {
+bool *ap_block_uses_regions(const struct ap_run *run, uint32_t profile) {
+  const struct ap_program *p = run->program;
+  if (p->nprofiles == 0) {
+    return NULL;
+  }
+  bool *used = bf_alloc(run->nregions + 1, sizeof *used);
+  for (uint32_t i = 0; i < ap_profile_length(p, profile); i++) {
+    uint32_t layer = ap_profile_layer(p, profile, i);
+    for (size_t s = run->layer_stages[layer]; s < run->layer_stages[layer + 1]; s++) {
+      const struct ap_stage *stage = &run->stages[s];
+      for (uint32_t r = 0; stage->kind == AP_STAGE_REGIONS && r < stage->count; r++) {
+        used[stage->first + r] = true;
+      }
+    }
+  }
+  return used;
+}
+
+void ap_block_uses_add(struct ap_block_uses *uses, const struct ap_run *run, const bool *regions, size_t first, size_t end) {
   for (size_t r = first; r < end; r++) {
-    add_region(uses, run, &run->regions[r]);
+    if (regions == NULL || regions[r]) {
+      add_region(uses, run, &run->regions[r]);
+    }
   }
 }
 

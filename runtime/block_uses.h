@@ -13,13 +13,15 @@ struct ap_block_calls ap_block_count(const struct ap_grid *grid);
 
 struct ap_block_uses {
   size_t *first;                                   // by table: its first item
-  struct ap_block_calls *items; size_t nitems;     // of all tables, in one execution of the program
+  struct ap_block_calls *items; size_t nitems;     // of all tables, in one execution of a profile
   struct ap_block_calls *micros; uint32_t nmicros;
 };
 struct ap_block_uses *ap_block_uses_new(const struct ap_run *run);  // all zero
 void ap_block_uses_free(struct ap_block_uses *uses);                // may be NULL
-// Adds regions [first, end): their streams step by step, so it takes time.
-void ap_block_uses_add(struct ap_block_uses *uses, const struct ap_run *run, size_t first, size_t end);
+// By region: whether the profile executes it. NULL: all. The caller frees it.
+bool *ap_block_uses_regions(const struct ap_run *run, uint32_t profile);
+// Adds regions [first, end), of these those in `regions` if it is not NULL: their streams step by step, so it takes time.
+void ap_block_uses_add(struct ap_block_uses *uses, const struct ap_run *run, const bool *regions, size_t first, size_t end);
 // Adds the items and microcode programs of `from`.
 void ap_block_uses_merge(struct ap_block_uses *to, const struct ap_block_uses *from);
 // Once all regions are there: adds those of the items to the microcode programs.

@@ -38,6 +38,7 @@ struct ap_execution {
   enum ap_engine engine;
   enum ap_count count;
   unsigned threads;        // 0: one for each processor
+  uint32_t profile;        // of the program; 0 where there is none. Another one at the next execution costs nothing but other code
   uint64_t repeats;        // about how many executions of the run will follow, this one included (0: 1): decides what is worth compiling
   ap_layer_hook *hook;     // may be NULL
   // Called now and then by the calling thread with the share of the whole work that is done; may be NULL.
@@ -48,7 +49,7 @@ struct ap_execution {
   const volatile bool *stop;  // set (by a signal handler, say): the execution ends early and returns false; may be NULL
 };
 
-// Executes once. Adds to layers[] (program->nlayers) and *total. `tech` gives latencies and energy. The program must
+// Executes a profile once. Adds to layers[] (program->nlayers: those of all profiles) and *total. `tech` gives latencies and energy. The program must
 // have been validated. False if the hook or `stop` ended it, or with an error in diags if the engine cannot be had.
 bool ap_run_execute(struct ap_run *run, const struct ap_technology *tech, struct ap_account *layers,
                     struct ap_account *total, const struct ap_execution *how, struct bf_diags *diags);

@@ -71,9 +71,9 @@ static void leave_planes(struct ap_run *run) {
   }
 }
 
-static bool run_stages(struct execution *x) {
+static bool run_stages(struct execution *x, size_t first, size_t end) {
   const struct ap_execution *how = x->control.how;
-  for (size_t i = 0; i < x->run->nstages; i++) {
+  for (size_t i = first; i < end; i++) {
     const struct ap_stage *stage = &x->run->stages[i];
     switch (stage->kind) {
       case AP_STAGE_REGIONS:
@@ -93,24 +93,61 @@ static bool run_stages(struct execution *x) {
         break;
     }
   }
-  ap_timeline_epoch(&x->line, x->layers);
   return true;
+}
+
+// A program without profiles is all its stages. A profile is those of its layers, in its order: what is switched from one execution to
+// the next is this list, and nothing else.
+static bool run_profile(struct execution *x) {
+  const struct ap_program *p = x->program;
+  const size_t *stages = x->run->layer_stages;
+  uint32_t profile = x->control.how->profile;
+  bool done = p->nprofiles > 0 || run_stages(x, 0, x->run->nstages);
+  for (uint32_t i = 0; done && p->nprofiles > 0 && i < ap_profile_length(p, profile); i++) {
+    uint32_t layer = ap_profile_layer(p, profile, i);
+    done = run_stages(x, stages[layer], stages[layer + 1]);
+  }
+  if (done) {
+    ap_timeline_epoch(&x->line, x->layers);
+  }
+  return done;
+}
+
+static double profile_work(const struct ap_run *run, uint32_t profile) {
+  double work = 0;
+  for (uint32_t i = 0; i < ap_profile_length(run->program, profile); i++) {
+    uint32_t layer = ap_profile_layer(run->program, profile, i);
+    for (size_t s = run->layer_stages[layer]; s < run->layer_stages[layer + 1]; s++) {
+      work += run->stages[s].work;
+    }
+  }
+  return work;
 }
 
 // In static mode, what depends on data is what the compiler expects. That does not depend on the technology.
 static void expect_counts(struct execution *x) {
   const struct ap_program *p = x->program;
+  uint32_t profile = x->control.how->profile, length = ap_profile_length(p, profile);
   if (x->run->expected == NULL) {
     x->run->expected = bf_alloc((size_t)p->nlayers + 1, sizeof *x->run->expected);
-    if (x->pool != NULL) {
-      ap_blocks_expect(x->run, x->run->expected);
-    } else {
-      ap_static_account(p, x->tech, x->run->expected, NULL);
-    }
+    x->run->expected_of = bf_alloc((size_t)p->nprofiles + 1, sizeof *x->run->expected_of);
   }
-  for (uint32_t i = 0; i < p->nlayers; i++) {
-    struct ap_events *events = &x->layers[i].events;
-    const struct ap_events *expected = &x->run->expected[i].events;
+  if (!x->run->expected_of[profile]) {
+    struct ap_account *found = bf_alloc((size_t)p->nlayers + 1, sizeof *found);
+    if (x->pool != NULL) {
+      ap_blocks_expect(x->run, found);
+    } else {
+      ap_static_account_of(p, profile, x->tech, found, NULL);
+    }
+    for (uint32_t i = 0; i < length; i++) {
+      x->run->expected[ap_profile_layer(p, profile, i)] = found[ap_profile_layer(p, profile, i)];
+    }
+    free(found);
+    x->run->expected_of[profile] = true;
+  }
+  for (uint32_t i = 0; i < length; i++) {
+    struct ap_events *events = &x->layers[ap_profile_layer(p, profile, i)].events;
+    const struct ap_events *expected = &x->run->expected[ap_profile_layer(p, profile, i)].events;
     events->match_cells = expected->match_cells;
     events->written_cells = expected->written_cells;
     events->changed_cells = expected->changed_cells;
@@ -118,12 +155,14 @@ static void expect_counts(struct execution *x) {
 }
 
 static void add_accounts(struct execution *x, struct ap_account *layers, struct ap_account *total) {
-  for (uint32_t i = 0; i < x->program->nlayers; i++) {
-    x->layers[i].events.external += ap_external_bits(x->program, i);
-    ap_account_price(&x->layers[i], x->tech, &x->program->machine);
-    ap_account_add(&layers[i], &x->layers[i]);
+  uint32_t profile = x->control.how->profile, length = ap_profile_length(x->program, profile);
+  for (uint32_t i = 0; i < length; i++) {
+    uint32_t layer = ap_profile_layer(x->program, profile, i);
+    x->layers[layer].events.external += ap_external_bits(x->program, i == 0, i + 1 == length);
+    ap_account_price(&x->layers[layer], x->tech, &x->program->machine);
+    ap_account_add(&layers[layer], &x->layers[layer]);
     if (total != NULL) {
-      ap_account_add(total, &x->layers[i]);
+      ap_account_add(total, &x->layers[layer]);
     }
   }
 }
@@ -131,7 +170,7 @@ static void add_accounts(struct execution *x, struct ap_account *layers, struct 
 bool ap_run_execute(struct ap_run *run, const struct ap_technology *tech, struct ap_account *layers,
                     struct ap_account *total, const struct ap_execution *how, struct bf_diags *diags) {
   const struct ap_program *p = run->program;
-  struct execution x = {.run = run, .program = p, .tech = tech, .control = {.how = how, .total = run->work}};
+  struct execution x = {.run = run, .program = p, .tech = tech, .control = {.how = how, .total = profile_work(run, how->profile)}};
   if (how->engine == AP_ENGINE_JIT) {
     x.pool = ap_blocks_begin(run, how, diags);
     if (x.pool == NULL) {
@@ -143,12 +182,12 @@ bool ap_run_execute(struct ap_run *run, const struct ap_technology *tech, struct
   }
   x.layers = bf_alloc((size_t)p->nlayers + 1, sizeof *x.layers);
   x.line = (struct ap_timeline){.program = p, .how = how, .open_layer = p->nlayers};
-  bool done = run_stages(&x);
+  bool done = run_profile(&x);
   ap_timeline_end(&x.line);
   if (done && how->count == AP_COUNT_STATIC) {
     expect_counts(&x);
   }
-  run->executions += done;
+  run->executions[how->profile] += done;
   ap_blocks_end(x.pool);
   add_accounts(&x, layers, total);
   free(x.layers);

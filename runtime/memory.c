@@ -92,6 +92,7 @@ struct ap_run *ap_run_new(const struct ap_program *program, struct bf_diags *dia
   run->program = program;
   run->memory = bf_alloc((size_t)program->ntensors + 1, sizeof *run->memory);
   run->planes = bf_alloc((size_t)program->ntensors + 1, sizeof *run->planes);
+  run->executions = bf_alloc((size_t)program->nprofiles + 1, sizeof *run->executions);
   if (!allocate_tensors(run, diags)) {
     ap_run_free(run);
     return NULL;
@@ -119,10 +120,13 @@ void ap_run_free(struct ap_run *run) {
   for (uint32_t t = 0; run->table_micro != NULL && t < run->program->ntables; t++) {
     free(run->table_micro[t]);
   }
-  ap_blocks_free(run->blocks, run->nstages);
+  ap_blocks_free(run->blocks, run);
   ap_cap_free(&run->cap);
   free(run->regions);
   free(run->stages);
+  free(run->layer_stages);
+  free(run->expected_of);
+  free(run->executions);
   free(run->expected);
   free(run->table_micro);
   free(run->code_micro);
@@ -154,7 +158,8 @@ void ap_run_get(const struct ap_run *run, uint32_t tensor, int64_t *q) {
   const struct ap_tensor *t = &run->program->tensors[tensor];
   const struct ap_memory *memory = ap_run_memory(run, tensor);
   ap_planes_to_memory(run, ap_tensor_root(run->program, tensor));
+  uint64_t bits = t->bits < 64 ? ((uint64_t)1 << t->bits) - 1 : UINT64_MAX;  // another profile may have left more
   for (uint64_t i = 0, n = ap_tensor_elements(t); i < n; i++) {
-    q[i] = (int64_t)(ap_memory_get(memory, i) + (uint64_t)t->bias);
+    q[i] = (int64_t)((ap_memory_get(memory, i) & bits) + (uint64_t)t->bias);
   }
 }

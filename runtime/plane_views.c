@@ -68,7 +68,7 @@ bool ap_plane_view(const struct ap_run *run, const struct ap_instr *load, struct
   const struct ap_tensor *root = &p->tensors[view->root];
   *out = (struct ap_plane_access){.tensor = view->root, .whole = true};
   memcpy(view->shape, tensor->shape, sizeof view->shape);
-  if (desc->bits != root->bits || load->f[0].width != desc->bits || tensor->shape[3] != root->shape[3] ||
+  if (desc->bits > root->bits || load->f[0].width != desc->bits || tensor->shape[3] != root->shape[3] ||
       !find_rows(desc, &p->grids[desc->grid], load->tap, view, &rows) || rows.low[3] < 0 || rows.low[3] >= tensor->shape[3]) {
     return false;
   }
@@ -83,7 +83,7 @@ bool ap_plane_view(const struct ap_run *run, const struct ap_instr *load, struct
   if (positions > UINT32_MAX) {
     return false;
   }
-  ap_planes_shape(&view->planes, positions * view->count[2], root->shape[3], root->bits);
+  ap_planes_shape(&view->planes, positions * view->count[2], root->shape[3], desc->bits);
   return !ap_planes_too_large(&view->planes);
 }
 

@@ -16,7 +16,7 @@ static unsigned column_words(uint64_t positions) {
   return positions <= 64 ? 1 : positions <= 128 ? 2 : positions <= 256 ? 4 : AP_COLUMN_WORDS;
 }
 static uint64_t plane_bytes(const struct ap_planes *p) {
-  return p->channels * p->blocks * p->bits * p->pitch * sizeof(uint64_t);
+  return p->channels * p->blocks * p->room * p->pitch * sizeof(uint64_t);
 }
 bool ap_planes_too_large(const struct ap_planes *planes) { return plane_bytes(planes) > MAX_PLANE_BYTES; }
 
@@ -55,8 +55,8 @@ bool ap_plane_access(const struct ap_run *run, const struct ap_instr *move, stru
   for (int k = 2; k >= 0; k--) {
     pitch[k] = pitch[k + 1] * tensor->shape[k + 1];
   }
-  bool same_bits = desc->bits == program->tensors[root].bits && move->f[0].width == desc->bits;
-  if (ap_planes_too_large(&run->planes[root]) || !same_bits || !row_step(desc, grid, pitch, &step) ||
+  bool fits = desc->bits <= program->tensors[root].bits && move->f[0].width == desc->bits;
+  if (ap_planes_too_large(&run->planes[root]) || !fits || !row_step(desc, grid, pitch, &step) ||
       (step != 0 && step != channels)) {
     return false;
   }
@@ -90,7 +90,7 @@ uint64_t *ap_columns_alloc(size_t bytes) {
 }
 
 void ap_planes_shape(struct ap_planes *planes, uint64_t positions, uint32_t channels, unsigned bits) {
-  *planes = (struct ap_planes){.positions = positions, .channels = channels, .bits = bits, .pitch = column_words(positions)};
+  *planes = (struct ap_planes){.positions = positions, .channels = channels, .bits = bits, .room = bits, .pitch = column_words(positions)};
   planes->blocks = (positions + AP_BLOCK_ROWS - 1) / AP_BLOCK_ROWS;
 }
 
@@ -154,6 +154,15 @@ static void convert(const struct ap_run *run, uint32_t root, bool to_planes) {
         place(memory, at, elements, rows, planes->channels);
       }
     }
+  }
+}
+
+void ap_planes_narrow(const struct ap_run *run, uint32_t root, unsigned bits) {
+  struct ap_planes *planes = &run->planes[root];
+  if (planes->bits != bits) {
+    ap_planes_to_memory(run, root);
+    planes->bits = bits;
+    planes->current = false;
   }
 }
 

@@ -13,10 +13,12 @@ struct ap_run;
 struct ap_memory;
 struct ap_planes {
   void *owned;                   // the memory that `words` lie in
-  uint64_t *words;               // channels × blocks × bits × pitch; NULL until they are used
+  uint64_t *words;               // channels × blocks × room × pitch, of which bits are used; NULL until they are used
   uint64_t positions, blocks;    // of a channel
   uint32_t channels;
-  unsigned bits, pitch;          // words from a column to the next: 8, or less for up to 256 positions
+  unsigned bits;                 // of the tensor that uses them now, which may be an alias with fewer than the root
+  unsigned room;                 // of the root: columns that there is memory for
+  unsigned pitch;                // words from a column to the next: 8, or less for up to 256 positions
   bool current;                  // the planes hold the tensor's values
   bool memory_stale;             // the array of elements does not
   bool memory_written;           // the array of elements has been written to; until then it is zeros, and so are planes that are not current
@@ -48,6 +50,8 @@ bool ap_plane_same_view(const struct ap_plane_view *a, const struct ap_plane_vie
 // Fills the planes of a view from those of its tensor, which are current.
 void ap_plane_view_update(const struct ap_run *run, struct ap_plane_view *view);
 
+// Gives the planes as many columns as the tensor at hand has bits, at most those of the root.
+void ap_planes_narrow(const struct ap_run *run, uint32_t root, unsigned bits);
 // Makes the planes, or the array of elements, hold the values of a tensor that is no alias.
 void ap_planes_update(const struct ap_run *run, uint32_t root);
 void ap_planes_to_memory(const struct ap_run *run, uint32_t root);

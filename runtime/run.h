@@ -48,10 +48,11 @@ struct ap_run {
   size_t nregions;
   struct ap_stage *stages;
   size_t nstages;
-  double work;                           // of all stages
+  size_t *layer_stages;                  // by layer: its first stage; nlayers: the first behind all layers
   struct ap_blocks *blocks;              // NULL until the block engine has been used
   struct ap_account *expected;           // static account by layer, NULL until a run in static mode
-  uint64_t executions;                   // that have ended
+  bool *expected_of;                     // by profile: its layers are in there
+  uint64_t *executions;                  // by profile: that have ended
   bool plain_blocks;                     // the block engine without compiled kernels (for tests)
 };
 
@@ -59,7 +60,7 @@ const struct ap_memory *ap_run_memory(const struct ap_run *run, uint32_t tensor)
 uint64_t ap_memory_get(const struct ap_memory *memory, uint64_t element);
 void ap_memory_set(const struct ap_memory *memory, uint64_t element, uint64_t u);
 
-// Fills regions, stages and work (runtime/stages.c).
+// Fills regions and stages (runtime/stages.c).
 void ap_run_plan(struct ap_run *run);
 
 // Moves one field of the present tile (rows from row0), and counts it in the CAP's events.

@@ -34,13 +34,19 @@ struct ap_session {
   bool (*progress)(void *context, uint64_t done, uint64_t images);  // may be NULL; false stops
   void *context;
   const struct ap_execution *how;  // of each group of images; NULL: interpreter, exact, one thread
+  uint32_t profile;            // of all images, if there is no schedule
+  const uint32_t *schedule;    // or profiles in turn: image i has schedule[i % nschedule]; groups do not mix them
+  size_t nschedule;
 
   // Results, owned by the session.
   struct ap_images *values;    // by tensor, empty where not wanted
   struct ap_account *layers, total;
+  struct ap_profile_use *uses; // by profile (one if the program has none): what it took
   uint64_t images, executions;
+  uint64_t switches;           // executions with another profile than the one before
   uint64_t padded;             // images of the last group that only fill it up
 };
+uint32_t ap_session_profile(const struct ap_session *session, uint64_t image);  // of an image
 // Fills the results. False and errors in diags if memory or inputs do not fit; false without an error if how->stop ended it.
 bool ap_session_run(struct ap_session *session, struct bf_diags *diags);
 // Frees the results alone.

@@ -50,7 +50,6 @@ static uint32_t add_region(struct planner *pl, uint32_t i) {
   stage->tiles += ap_grid_tiles(grid);
   double blocks = (double)((ap_grid_rows(grid) + AP_BLOCK_ROWS - 1) / AP_BLOCK_ROWS), work = blocks * code_length(p, i, end);
   stage->work += work;
-  run->work += work;
   return end;
 }
 
@@ -66,14 +65,23 @@ static uint32_t plan_at(struct planner *pl, uint32_t i) {
   return i;
 }
 
+// Layers whose code ends before instruction `at`.
+static void end_layers(struct planner *pl, uint32_t *layer, uint32_t at) {
+  const struct ap_program *p = pl->run->program;
+  while (*layer < p->nlayers && p->layers[*layer].end <= at) {
+    add_stage(pl, AP_STAGE_LAYER, (*layer)++);
+    pl->run->layer_stages[*layer] = pl->run->nstages;
+  }
+}
+
 void ap_run_plan(struct ap_run *run) {
   const struct ap_program *p = run->program;
   struct planner pl = {.run = run};
   uint32_t layer = 0;
+  run->layer_stages = bf_alloc((size_t)p->nlayers + 1, sizeof *run->layer_stages);
+  end_layers(&pl, &layer, 0);
   for (uint32_t i = 0; i < p->ncode; i++) {
     i = plan_at(&pl, i);
-    while (layer < p->nlayers && p->layers[layer].end <= i + 1) {
-      add_stage(&pl, AP_STAGE_LAYER, layer++);
-    }
+    end_layers(&pl, &layer, i + 1);
   }
 }

@@ -31,6 +31,19 @@ static void pass_on(struct bf_buf *out) {
   }
 }
 
+static void dump_profiles(const struct ap_program *p, struct bf_buf *out) {
+  uint64_t *bytes = bf_alloc((size_t)p->nprofiles + 1, sizeof *bytes);
+  ap_profile_sizes(p, bytes);
+  bf_buf_puts(out, p->nprofiles ? "profiles:\n" : "");
+  for (uint32_t i = 0; i < p->nprofiles; i++) {
+    bf_buf_printf(out, "  %s: adds %llu bytes; layers", p->profiles[i].name, (unsigned long long)bytes[i]);
+    for (uint32_t k = 0; k < p->profiles[i].nlayers; k++)
+      bf_buf_printf(out, " %u", p->profiles[i].layers[k]);
+    bf_buf_puts(out, "\n");
+  }
+  free(bytes);
+}
+
 static void dump_headers(const struct ap_program *p, struct bf_buf *out) {
   bf_buf_puts(out, "network:");
   ap_record_print(AP_RECORD_PROGRAM, p, out);
@@ -61,6 +74,7 @@ static void dump_headers(const struct ap_program *p, struct bf_buf *out) {
     ap_record_print(AP_RECORD_LAYER, &p->layers[i], out);
     bf_buf_printf(out, " line=%u code=%u..%u\n", p->layers[i].line, p->layers[i].first, p->layers[i].end);
   }
+  dump_profiles(p, out);
 }
 
 // What a descriptor reaches, beside a load or store.

@@ -171,7 +171,7 @@ static bool paths_are_free(const struct settings *s, struct bf_diags *diags) {
 
 // A layer's file has its name; characters that no file name should have become '_'.
 static void add_layers(const struct settings *s, const struct ap_session *session, struct pending *pending) {
-  const struct ap_program *p = session->program;
+  struct ap_program *p = ap_profile_view(session->program, session->profile);
   for (uint32_t i = 0; i < p->nlayers; i++) {
     char *path = bf_format("%s/%s.npy", s->dump_layers, p->layers[i].name);
     for (char *c = path + strlen(s->dump_layers) + 1; *c != 0; c++) {
@@ -180,29 +180,58 @@ static void add_layers(const struct settings *s, const struct ap_session *sessio
     add_array(pending, path, session, p->layers[i].output);
     free(path);
   }
+  ap_profile_view_free(p);
 }
 
-static void make_report(const struct settings *s, struct ap_session *session, struct bf_buf *out) {
-  struct ap_report report = {.program = session->program, .tech = session->tech, .layers = session->layers,
-                             .total = &session->total, .engine = s->engine == AP_ENGINE_JIT ? "jit" : "interp",
-                             .images = session->images, .count = s->count == AP_COUNT_STATIC ? "expected" : "exact"};
+static void print_report(const struct settings *s, const struct ap_session *session, const struct ap_report *report,
+                         struct bf_buf *out) {
   if (s->report == 1) {
-    ap_report_json(&report, out);
+    ap_report_json(report, out);
     return;
   }
-  ap_report_text(&report, out);
+  ap_report_text(report, out);
   if (session->padded > 0) {
-    bf_buf_printf(out, "waste   the last group of %u images held %llu that were only padding\n", session->program->batch,
+    bf_buf_printf(out, "waste   groups of %u images held %llu that were only padding\n", session->program->batch,
                   (unsigned long long)session->padded);
   }
 }
 
-static void choose_tensors(const struct settings *s, const struct ap_program *p, bool *want) {
+// Of one profile: its layers. Of several in turn: the layers of all of them, and what each profile took.
+static void make_report(const struct settings *s, struct ap_session *session, struct bf_buf *out) {
+  const struct ap_program *p = session->program;
+  struct ap_report report = {.program = p, .tech = session->tech, .layers = session->layers,
+                             .total = &session->total, .engine = s->engine == AP_ENGINE_JIT ? "jit" : "interp",
+                             .images = session->images, .count = s->count == AP_COUNT_STATIC ? "expected" : "exact"};
+  if (session->nschedule > 0) {
+    report.uses = session->uses;
+    report.nuses = p->nprofiles;
+    report.switches = session->switches;
+    print_report(s, session, &report, out);
+    return;
+  }
+  struct ap_program *view = ap_profile_view(p, session->profile);
+  struct ap_account *layers = bf_alloc((size_t)view->nlayers + 1, sizeof *layers);
+  ap_profile_accounts(p, session->profile, session->layers, layers);
+  report.program = view;
+  report.layers = layers;
+  report.profile = p->nprofiles > 0 ? p->profiles[session->profile].name : NULL;
+  print_report(s, session, &report, out);
+  free(layers);
+  ap_profile_view_free(view);
+}
+
+// Outputs, and the layers' tensors of the profiles that run.
+static void choose_tensors(const struct settings *s, const struct ap_session *session, bool *want) {
+  const struct ap_program *p = session->program;
   for (uint32_t i = 0; i < p->noutputs; i++) {
     want[p->outputs[i]] = true;
   }
-  for (uint32_t i = 0; i < p->nlayers && (s->check || s->dump_layers != NULL); i++) {
-    want[p->layers[i].output] = true;
+  size_t profiles = session->nschedule > 0 ? session->nschedule : 1;
+  for (size_t i = 0; i < profiles && (s->check || s->dump_layers != NULL); i++) {
+    uint32_t profile = ap_session_profile(session, i);
+    for (uint32_t l = 0; l < ap_profile_length(p, profile); l++) {
+      want[p->layers[ap_profile_layer(p, profile, l)].output] = true;
+    }
   }
 }
 
@@ -252,25 +281,55 @@ static bool finish(const struct settings *s, struct ap_session *session, const s
   return good;
 }
 
-static bool run_program(const struct settings *s, const struct ap_program *p, const struct ap_technology *tech,
-                        struct bf_diags *diags) {
+// Which profiles run.
+static bool choose_profiles(const struct settings *s, struct ap_session *session, struct schedule *schedule, struct bf_diags *diags) {
+  const struct ap_program *p = session->program;
+  if (s->schedule != NULL) {
+    bool good = schedule_read(schedule, s->schedule, p, diags);
+    session->schedule = schedule->items;
+    session->nschedule = schedule->count;
+    if (good && s->dump_layers != NULL) {
+      bf_error_file(diags, s->schedule, "choose one with --profile", "--dump-layers wants one profile for all images");
+      good = false;
+    }
+    return good;
+  }
+  // A binary without profiles may be one profile's: --check then takes the name.
+  bool alone = p->nprofiles == 0 && s->check;
+  if (s->profile != NULL && !alone && !ap_profile_find(p, s->profile, &session->profile)) {
+    ap_profile_unknown(p, s->profile, s->binary, diags);
+    return false;
+  }
+  return true;
+}
+
+static bool run_session(const struct settings *s, struct ap_session *session, bool *want, struct bf_diags *diags) {
   struct watch watch;
   struct ap_execution how = {.engine = s->engine, .count = s->count, .threads = s->threads, .stop = s->stop,
                              .progress = watch_progress, .trace = s->trace != NULL ? watch_trace : NULL, .context = &watch};
-  bool *want = bf_alloc((size_t)p->ntensors + 1, sizeof *want);
-  struct ap_session session = {.program = p, .tech = tech, .want = want, .how = &how};
-  session.inputs = bf_alloc((size_t)p->ninputs + 1, sizeof *session.inputs);
-  choose_tensors(s, p, want);
-  bool good = read_inputs(s, p, session.inputs, diags);
-  watch_begin(&watch, &session, s->progress, s->trace != NULL);
-  good = good && ap_session_run(&session, diags);
+  session->how = &how;
+  choose_tensors(s, session, want);
+  bool good = read_inputs(s, session->program, session->inputs, diags);
+  watch_begin(&watch, session, s->progress, s->trace != NULL);
+  good = good && ap_session_run(session, diags);
   watch_end(&watch, good);
-  good = good && finish(s, &session, &watch, diags);
+  good = good && finish(s, session, &watch, diags);
+  watch_free(&watch);
+  return good;
+}
+
+static bool run_program(const struct settings *s, const struct ap_program *p, const struct ap_technology *tech,
+                        struct bf_diags *diags) {
+  struct schedule schedule = {0};
+  bool *want = bf_alloc((size_t)p->ntensors + 1, sizeof *want);
+  struct ap_session session = {.program = p, .tech = tech, .want = want};
+  session.inputs = bf_alloc((size_t)p->ninputs + 1, sizeof *session.inputs);
+  bool good = choose_profiles(s, &session, &schedule, diags) && run_session(s, &session, want, diags);
   for (uint32_t i = 0; i < p->ninputs; i++) {
     ap_images_free(&session.inputs[i]);
   }
-  watch_free(&watch);
   ap_session_free(&session);
+  free(schedule.items);
   free(session.inputs);
   free(want);
   return good;
@@ -280,10 +339,6 @@ static bool run(const struct settings *s, struct bf_diags *diags) {
   struct ap_technology tech = {0};
   struct ap_program *program = load_binary(s, diags);
   bool good = program != NULL && check_target(s, program, diags) && load_technology(s, program, &tech, diags);
-  if (good && s->profile != NULL) {
-    bf_error_file(diags, s->binary, NULL, "the binary has no profile '%s'", s->profile);
-    good = false;
-  }
   if (good && s->dump_layers != NULL && !program->keep_all) {
     bf_error_file(diags, s->binary, "compile it with --keep=all", "--dump-layers wants a binary that keeps every layer's tensor");
     good = false;

@@ -7,6 +7,7 @@
 
 #include "backend/compiler.h"
 #include "frontend/load.h"
+#include "ir/profile.h"
 #include "isa/ledger.h"
 #include "quantize/quantize.h"
 #include "tools/common/options.h"
@@ -39,7 +40,7 @@ struct settings {
   uint32_t batch;
   unsigned assume_w, assume_a;
   bool keep_all, verify_each, time_passes;
-  const char *passes, *print_after, *cache;
+  const char *passes, *print_after, *profile, *profiles, *cache;
   const char *quantize, *calibrate;
 };
 
@@ -111,6 +112,8 @@ static int take(void *settings, int id, const char *arg) {
     return strcmp(arg, "all") ? usage("--keep knows only 'all', not '%s'", arg) : -1;
   case OPTION_ASSUME:
     return widths(arg, &s->assume_w, &s->assume_a) ? -1 : usage("--assume wants widths from 2 to 16 bits like w8a8, not '%s'", arg);
+  case OPTION_PROFILE: s->profile = arg; return -1;
+  case OPTION_PROFILES: s->profiles = arg; return -1;
   case OPTION_QUANTIZE: s->quantize = arg; return -1;
   case OPTION_CALIBRATE: s->calibrate = arg; return -1;
   case OPTION_PASSES: s->passes = arg; return -1;
@@ -180,23 +183,50 @@ static void print_columns(const struct ap_program *program, struct bf_buf *out) 
                   program->layers[i].columns_used, program->machine.columns);
 }
 
-static bool print_report(const struct settings *s, const struct ap_program *program, const struct ap_technology *tech,
-                         const struct ap_account *layers, const struct ap_account *total, struct bf_diags *diags) {
+static bool print_report(const struct settings *s, const struct ap_report *r, const struct bf_buf *further, struct bf_diags *diags) {
   struct bf_buf out = {0};
-  struct ap_report r = {.program = program, .tech = tech, .layers = layers, .total = total, .count = "expected"};
-  if (s->report) ap_report_json(&r, &out);
-  else ap_report_text(&r, &out);
+  if (s->report) ap_report_json(r, &out);
+  else ap_report_text(r, &out);
+  if (!s->report) bf_buf_append(&out, further->data, further->length);
   bool ok = write_out(NULL, &out, diags);
   bf_buf_free(&out);
   return ok;
 }
 
+// What each profile adds to the binary, and what it takes.
+static void list_profiles(const struct ap_program *program, const struct ap_technology *tech, struct bf_buf *out) {
+  struct ap_account *layers = bf_alloc((size_t)program->nlayers + 1, sizeof *layers);
+  uint64_t *bytes = bf_alloc((size_t)program->nprofiles + 1, sizeof *bytes);
+  ap_profile_sizes(program, bytes);
+  bf_buf_printf(out, "\n%-24s %12s %7s %14s %12s\n", "profile", "adds bytes", "layers", "cycles", "energy J");
+  for (uint32_t i = 0; i < program->nprofiles; i++) {
+    struct ap_account total = {0};
+    ap_static_account_of(program, i, tech, layers, &total);
+    bf_buf_printf(out, "%-24s %12llu %7u %14llu %12.4g\n", program->profiles[i].name, (unsigned long long)bytes[i],
+                  program->profiles[i].nlayers, (unsigned long long)total.time.cycles, total.energy_j);
+  }
+  bf_buf_printf(out, "a switch between them takes %u cycles\n", AP_SWITCH_CYCLES);
+  free(bytes);
+  free(layers);
+}
+
+// Of the binary's first profile; the text lists the others.
 static bool report(const struct settings *s, const struct ap_program *program, const struct ap_technology *tech,
                    struct bf_diags *diags) {
-  struct ap_account *layers = bf_alloc(program->nlayers + 1, sizeof *layers), total = {0};
-  ap_static_account(program, tech, layers, &total);
-  bool ok = print_report(s, program, tech, layers, &total, diags);
+  struct ap_account *all = bf_alloc((size_t)program->nlayers + 1, sizeof *all), total = {0};
+  struct ap_account *layers = bf_alloc((size_t)program->nlayers + 1, sizeof *layers);
+  struct ap_program *view = ap_profile_view(program, 0);
+  struct bf_buf further = {0};
+  ap_static_account(program, tech, all, &total);
+  ap_profile_accounts(program, 0, all, layers);
+  if (!s->report && program->nprofiles) list_profiles(program, tech, &further);
+  struct ap_report r = {.program = view, .tech = tech, .layers = layers, .total = &total, .count = "expected",
+                        .profile = program->nprofiles ? program->profiles[0].name : s->profile};
+  bool ok = print_report(s, &r, &further, diags);
+  bf_buf_free(&further);
+  ap_profile_view_free(view);
   free(layers);
+  free(all);
   return ok;
 }
 
@@ -218,7 +248,12 @@ static void print_times(const struct bf_pass_times *times) {
 }
 
 static struct bf_load_options load_options(const struct settings *s) {
-  return (struct bf_load_options){.assume_w = s->assume_w, .assume_a = s->assume_a, .batch = s->batch};
+  return (struct bf_load_options){.assume_w = s->assume_w, .assume_a = s->assume_a, .batch = s->batch, .profiles = s->profiles};
+}
+
+// The network, or its profile of that name.
+static struct bf_graph *take_profile(struct bf_graph *graph, const char *profile, struct bf_diags *diags) {
+  return graph && profile ? bf_graph_apply_profile(graph, profile, diags) : graph;
 }
 
 // The network, quantized if that is asked for; text and weights of its .bfn form where they aren't NULL.
@@ -231,9 +266,10 @@ static struct bf_graph *load_graph(const struct settings *s, struct bf_buf *text
 }
 
 static bool compile(const struct settings *s, struct bf_compile_options *o, struct bf_diags *diags) {
-  struct bf_graph *graph = load_graph(s, NULL, NULL, diags);
-  struct ap_program *program = graph ? bf_compile(graph, o, diags) : NULL;
-  bf_graph_free(graph);
+  struct bf_graph *loaded = load_graph(s, NULL, NULL, diags), *graph = take_profile(loaded, s->profile, diags);
+  struct ap_program *program = !graph ? NULL : s->profile ? bf_compile(graph, o, diags) : bf_compile_profiles(graph, o, diags);
+  if (graph != loaded) bf_graph_free(graph);
+  bf_graph_free(loaded);
   if (o->print_out->length) fwrite(o->print_out->data, 1, o->print_out->length, stderr);
   if (s->time_passes) print_times(o->times);
   bool ok = program && emit_program(s, program, &o->tech, diags);
@@ -254,24 +290,53 @@ static void print_story(const struct tool_costs_story *story, struct bf_cost_cac
   fprintf(stderr, "%s%s\n", use.unwritable ? "; cannot be written: " : "", use.unwritable ? use.unwritable : "");
 }
 
+// What each profile takes. The layers that it has in common with others are in the cache.
+static bool list_costs(struct tool_network *net, const struct bf_costs *base, const struct ap_account *base_total, struct bf_buf *out) {
+  const struct bf_compile_options *o = net->options;
+  bf_buf_printf(out, "\n%-24s %7s %14s %12s\n", "profile", "layers", "cycles", "energy J");
+  for (uint32_t i = 0; i <= bf_costs_profiles(base); i++) {
+    const char *name = i ? bf_costs_profile(base, i - 1) : BF_PROFILE_BASE;
+    struct bf_costs *own = i ? tool_network_costs(net, name) : NULL;
+    if (i && !own) return false;
+    uint32_t count = bf_costs_layers(i ? own : base);
+    struct ap_account *layers = bf_alloc((size_t)count + 1, sizeof *layers), total = *base_total;
+    if (i) bf_costs_price(own, &o->machine, &o->tech, layers, &total);  // for the machine that it was analysed for
+    bf_buf_printf(out, "%-24s %7u %14llu %12.4g\n", name, count, (unsigned long long)total.time.cycles, total.energy_j);
+    free(layers);
+    bf_costs_free(own);
+  }
+  bf_buf_printf(out, "a switch between them takes %u cycles; with -o, what each adds to the binary is listed, too\n", AP_SWITCH_CYCLES);
+  return true;
+}
+
+static bool report_costs(const struct settings *s, struct tool_network *net, const struct bf_costs *costs) {
+  const struct bf_compile_options *o = net->options;
+  struct ap_account *layers = bf_alloc((size_t)bf_costs_layers(costs) + 1, sizeof *layers), total;
+  struct ap_program program;
+  struct bf_buf further = {0};
+  bool ok = bf_costs_price(costs, &o->machine, &o->tech, layers, &total);
+  bf_costs_program(costs, &o->machine, &o->tech, &program);
+  struct ap_report r = {.program = &program, .tech = &o->tech, .layers = layers, .total = &total, .count = "expected",
+                        .profile = bf_costs_profiles(costs) ? BF_PROFILE_BASE : s->profile};
+  ok = ok && (s->report || !bf_costs_profiles(costs) || list_costs(net, costs, &total, &further)) &&
+       print_report(s, &r, &further, net->diags);
+  bf_buf_free(&further);
+  free(layers);
+  return ok;
+}
+
 // The report alone needs no code: the analysis of the network is taken from the cache where it is there.
 static bool analyse(const struct settings *s, const struct bf_compile_options *o, struct bf_diags *diags) {
   struct bf_load_options load = load_options(s);
-  struct tool_costs_story story;
   char *folder = tool_cache_folder(s->cache);
-  struct bf_cost_cache *cache = folder ? bf_cost_cache_new(folder) : NULL;
-  struct bf_costs *costs = tool_costs_open(s->input, &load, o, cache, &story, diags);
+  struct bf_cost_cache *cache = bf_cost_cache_new(folder);  // without a folder for the profiles of this call alone
+  struct tool_network net = {.path = s->input, .load = &load, .options = o, .cache = cache, .diags = diags};
+  tool_network_open(&net);
+  struct bf_costs *costs = tool_network_costs(&net, s->profile);
+  bool ok = costs && report_costs(s, &net, costs);
   if (o->print_out->length) fwrite(o->print_out->data, 1, o->print_out->length, stderr);
-  if (s->time_passes) print_story(&story, cache, o->times);
-  bool ok = costs != NULL;
-  if (ok) {
-    struct ap_account *layers = bf_alloc(bf_costs_layers(costs) + 1, sizeof *layers), total;
-    struct ap_program program;
-    ok = bf_costs_price(costs, &o->machine, &o->tech, layers, &total);
-    bf_costs_program(costs, &o->machine, &o->tech, &program);
-    ok = ok && print_report(s, &program, &o->tech, layers, &total, diags);
-    free(layers);
-  }
+  if (s->time_passes) print_story(&net.story, folder ? cache : NULL, o->times);
+  tool_network_close(&net);
   bf_costs_free(costs);
   bf_cost_cache_free(cache);
   free(folder);
@@ -323,9 +388,10 @@ static bool translate(const struct settings *s, struct bf_diags *diags) {
   struct bf_buf text = {0};
   struct bf_archive weights = {0};
   bool bfn = s->emit == EMIT_BFN;
-  struct bf_graph *graph = load_graph(s, bfn ? &text : NULL, bfn ? &weights : NULL, diags);
+  struct bf_graph *loaded = load_graph(s, bfn ? &text : NULL, bfn ? &weights : NULL, diags), *graph = take_profile(loaded, s->profile, diags);
   bool ok = graph && emit_graph(s, graph, &text, &weights, diags);
-  bf_graph_free(graph);
+  if (graph != loaded) bf_graph_free(graph);
+  bf_graph_free(loaded);
   bf_buf_free(&text);
   bf_archive_free(&weights);
   return ok;

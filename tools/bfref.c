@@ -11,6 +11,7 @@
 
 #include "base/bf_npy.h"
 #include "frontend/load.h"
+#include "ir/profile.h"
 #include "ir/reference.h"
 #include "tools/common/diagnostics.h"
 
@@ -28,7 +29,7 @@ struct bindings {
 };
 
 struct settings {
-  const char *network, *layers;
+  const char *network, *layers, *profile, *profiles;
   struct bindings inputs, outputs;
 };
 
@@ -47,7 +48,8 @@ struct records {
 struct session {
   struct settings settings;
   struct bf_diags diags;
-  struct bf_graph *graph;
+  struct bf_graph *graph;        // of the profile
+  struct bf_graph *loaded;       // what it was made from
   struct image {
     struct bf_array array;
     const char *file;
@@ -64,6 +66,8 @@ static const char help_text[] =
     "      --input=[NAME=]FILE   values of an input, .npy: int8, uint8, int16, uint16, or float32, which is quantized\n"
     "                            by the input's scale; a leading dimension of any size gives as many images\n"
     "      --output=[NAME=]FILE  where an output goes, .npy\n"
+    "      --profile=NAME        the network at the bit widths of a profile\n"
+    "      --profiles=FILE       further profile sections, as bfexplore precision writes them\n"
     "      --dump-layers=DIR     also write every layer's output to DIR/LAYER.npy\n"
     "  -h, --help                this text\n"
     "      --version             the version\n\n"
@@ -93,8 +97,10 @@ static void bind(struct bindings *list, const char *text) {
 static int parse_options(int argc, char **argv, struct settings *s) {
   static const struct option options[] = {
       {"input", required_argument, NULL, 'i'},       {"output", required_argument, NULL, 'o'},
-      {"dump-layers", required_argument, NULL, 'd'}, {"help", no_argument, NULL, 'h'},
-      {"version", no_argument, NULL, 'v'},           {NULL, 0, NULL, 0},
+      {"dump-layers", required_argument, NULL, 'd'}, {"profile", required_argument, NULL, 'p'},
+      {"profiles", required_argument, NULL, 'f'},
+      {"help", no_argument, NULL, 'h'},              {"version", no_argument, NULL, 'v'},
+      {NULL, 0, NULL, 0},
   };
   opterr = 0;
   for (int c; (c = getopt_long(argc, argv, ":h", options, NULL)) != -1;) {
@@ -102,6 +108,8 @@ static int parse_options(int argc, char **argv, struct settings *s) {
       case 'i': bind(&s->inputs, optarg); break;
       case 'o': bind(&s->outputs, optarg); break;
       case 'd': s->layers = optarg; break;
+      case 'p': s->profile = optarg; break;
+      case 'f': s->profiles = optarg; break;
       case 'h': fputs(help_text, stdout); return STATUS_DONE;
       case 'v': puts("bfref " BF_VERSION); return STATUS_DONE;
       case ':': return (int)usage("option '%s' wants a value", argv[optind - 1]);
@@ -343,7 +351,10 @@ static bool write_records(struct session *s) {
 
 static bool work(struct session *s) {
   s->diags.default_file = s->settings.network;
-  s->graph = bf_load_network(s->settings.network, NULL, &s->diags);
+  struct bf_load_options load = {.profiles = s->settings.profiles};
+  s->loaded = bf_load_network(s->settings.network, &load, &s->diags);
+  const char *profile = s->settings.profile ? s->settings.profile : BF_PROFILE_BASE;
+  s->graph = s->loaded ? bf_graph_apply_profile(s->loaded, profile, &s->diags) : NULL;
   return s->graph && read_inputs(s) && choose_records(s) && evaluate(s) && write_records(s);
 }
 
@@ -362,6 +373,7 @@ static void finish(struct session *s) {
   for (size_t i = 0; s->images && i < s->graph->ntensors; i++) bf_array_free(&s->images[i].array);
   free(s->images);
   bf_graph_free(s->graph);
+  bf_graph_free(s->loaded);
   free_bindings(&s->settings.inputs);
   free_bindings(&s->settings.outputs);
   bf_diags_free(&s->diags);

@@ -50,6 +50,7 @@ typedef struct bfimna_options {
   const char *objective;  // "cycles", "energy", "edp"
   unsigned optimize;      // 0: default (2); 1 to 4: -O0 to -O3
   int keep_all;           // keep every layer's tensor observable
+  const char *profile;    // compile this profile alone; default: the network and all of its profiles in one program
 } bfimna_options;
 
 // Compiles a network file (.bfn, .tflite, .bfir). `options` may be NULL.
@@ -69,6 +70,15 @@ bfimna_status bfimna_write(const bfimna_program *program, void **data, size_t *l
 char *bfimna_assembly(const bfimna_program *program);
 
 void bfimna_program_free(bfimna_program *program);
+
+// ---- Profiles: the same network at other bit widths, in one program ---------------------------------------------------
+
+// Number of profiles; 0: the program has one form only. Number 0 is "base", the network as it is written.
+size_t bfimna_profile_count(const bfimna_program *program);
+// The name lives as long as the program. NULL: no such profile.
+const char *bfimna_profile_name(const bfimna_program *program, size_t index);
+// Bytes of the binary that a profile adds to those before it (0: no such profile).
+uint64_t bfimna_profile_bytes(const bfimna_program *program, size_t index);
 
 // ---- Tensors at the border ------------------------------------------------------------------------------------------
 
@@ -103,11 +113,22 @@ typedef struct bfimna_run_options {
   const char *engine;  // "jit" (native code; default where the library has it) or "interp" (the reference interpreter)
   const char *count;   // "exact" (default: energy from the counts of the execution) or "static" (from expected ones; faster)
   unsigned threads;    // default: one for each processor. Results do not depend on it
+  const char *profile; // default: the first one
 } bfimna_run_options;
 
 // The same with options (may be NULL).
 bfimna_status bfimna_run_with(const bfimna_program *program, const int64_t *const *inputs, const bfimna_run_options *options,
                               bfimna_result **result, char **diagnostics);
+
+// A program that is loaded to be run many times: constants are in place, native code is compiled once. Of one session one run at
+// a time. The program must outlive it. `options->profile` is the profile that runs without another word.
+typedef struct bfimna_session bfimna_session;
+bfimna_status bfimna_session_new(const bfimna_program *program, const bfimna_run_options *options, bfimna_session **session,
+                                 char **diagnostics);
+// One image. `profile` (NULL: that of the session) may be another one each time: nothing is loaded or compiled again.
+bfimna_status bfimna_session_run(bfimna_session *session, const char *profile, const int64_t *const *inputs,
+                                 bfimna_result **result, char **diagnostics);
+void bfimna_session_free(bfimna_session *session);
 
 // Quantized values of output `index`, bfimna_output(index).elements of them; owned by the result. NULL: no such output.
 const int64_t *bfimna_result_output(const bfimna_result *result, size_t index);
@@ -119,7 +140,7 @@ const char *bfimna_result_text(const bfimna_result *result);
 const char *bfimna_result_json(const bfimna_result *result);
 void bfimna_result_free(bfimna_result *result);
 
-// The compiler's own account of a program, without running it, in the same JSON. Free it with bfimna_free.
+// The compiler's own account of a program (of its first profile), without running it, in the same JSON. Free it with bfimna_free.
 bfimna_status bfimna_static_json(const bfimna_program *program, char **json, char **diagnostics);
 
 #ifdef __cplusplus

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "backend/compiler.h"
+#include "ir/profile.h"
 #include "ir/reference.h"
 #include "runtime/engine.h"
 #include "tests/fuzz/fuzz.h"
@@ -13,6 +14,7 @@
 #define MAX_ELEMENTS 1500.0     // of all tensors
 #define MAX_WINDOWS 20000.0     // taps of all windows and dense layers
 #define MAX_NODES 12
+#define MAX_PROFILES 3
 
 static void text_round_trip(const struct bf_graph *graph) {
   struct bf_diags diags = {0};
@@ -107,7 +109,7 @@ static void compile_and_run(const struct bf_graph *graph) {
             ap_technology_load(o.machine.technology, &o.tech, &diags);
   FUZZ_CHECK(ok, "no preset");
   if (pick % 3 == 0) o.machine.rows = 64;
-  struct ap_program *p = bf_compile(graph, &o, &diags);
+  struct ap_program *p = graph->nprofiles <= MAX_PROFILES ? bf_compile_profiles(graph, &o, &diags) : bf_compile(graph, &o, &diags);
   fuzz_diags_end(&diags, p != NULL);
   if (p) {
     run_both(graph, p);
@@ -116,10 +118,24 @@ static void compile_and_run(const struct bf_graph *graph) {
   ap_technology_free(&o.tech);
 }
 
+// A profile is refused with an error, or gives a graph that holds all that a graph must.
+static void apply_profiles(const struct bf_graph *graph, bool small) {
+  for (size_t i = 0; i < graph->nprofiles && i < MAX_PROFILES; i++) {
+    struct bf_diags diags = {0};
+    struct bf_graph *narrow = bf_graph_apply_profile(graph, graph->profiles[i].name, &diags);
+    fuzz_diags_end(&diags, narrow != NULL);
+    if (!narrow) continue;
+    text_round_trip(narrow);
+    if (small) compile_and_run(narrow);
+    bf_graph_free(narrow);
+  }
+}
+
 void fuzz_graph(const struct bf_graph *graph) {
   double constants, elements, windows;
   measure(graph, &constants, &elements, &windows);
   if (constants <= MAX_PRINTED) text_round_trip(graph);
-  if (elements <= MAX_ELEMENTS && windows <= MAX_WINDOWS && graph->nnodes <= MAX_NODES && graph->ntensors > 0)
-    compile_and_run(graph);
+  bool small = elements <= MAX_ELEMENTS && windows <= MAX_WINDOWS && graph->nnodes <= MAX_NODES && graph->ntensors > 0;
+  if (small) compile_and_run(graph);
+  if (constants <= MAX_PRINTED) apply_profiles(graph, small);
 }

@@ -30,8 +30,8 @@ technology() { echo "$SRC/isa/technologies/$(sed -n 's/^network [^ ]* [0-9]* \([
 same_run() {
   same_dump "$1"
   for seed in ${2:-1 2}; do
-    apfirst "$1" --run $seed >first.run || fail "the project does not run $1"
-    apsecond "$1" --tech "$(technology)" --run $seed >second.run || fail "the second simulator does not run $1"
+    apfirst "$1" --run $seed ${3:-} >first.run || fail "the project does not run $1"
+    apsecond "$1" --tech "$(technology)" --run $seed ${3:-} >second.run || fail "the second simulator does not run $1"
     cmp first.run second.run || fail "runs of $1 differ: $(diff first.run second.run | head -8)"
     [ -s first.run ] || fail "nothing was run"
   done
@@ -150,6 +150,17 @@ case_resnet8() {
   need_example resnet8/resnet8.bfn
   bfimnac "$SRC/examples/resnet8/resnet8.bfn" -o resnet8.apbin
   same_run resnet8.apbin 5
+}
+
+# All profiles of one binary.
+case_profiles() {
+  tiny_with 's/^ *output fc;/&\nprofile low { c2: w3 a4; default: w5 a6; }\nprofile odd { default: w2 a3; }/'
+  bfimnac tiny.bfn --keep=all -o profiles.apbin
+  for number in 0 1 2; do
+    same_run profiles.apbin "1 2" "--profile $number"
+    [ ! -e last.run ] || ! cmp -s first.run last.run || fail "two profiles are the same"
+    mv first.run last.run
+  done
 }
 
 # Random networks that the fuzz targets start from.

@@ -91,6 +91,12 @@ void dump(const struct binary *b, FILE *out) {
     fprintf(out, "input %u\n", b->inputs[i]);
   for (uint32_t i = 0; i < b->noutputs; i++)
     fprintf(out, "output %u\n", b->outputs[i]);
+  for (uint32_t i = 0; i < b->nprofiles; i++) {
+    fprintf(out, "profile %s:", b->profiles[i].name);
+    for (uint32_t k = 0; k < b->profiles[i].nlayers; k++)
+      fprintf(out, " %u", b->profiles[i].layers[k]);
+    fprintf(out, "\n");
+  }
   tensors(b, out);
   descs(b, out);
   micros(b, out);

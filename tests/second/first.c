@@ -100,6 +100,12 @@ static void dump(const struct ap_program *p) {
     printf("input %u\n", p->inputs[i]);
   for (uint32_t i = 0; i < p->noutputs; i++)
     printf("output %u\n", p->outputs[i]);
+  for (uint32_t i = 0; i < p->nprofiles; i++) {
+    printf("profile %s:", p->profiles[i].name);
+    for (uint32_t k = 0; k < p->profiles[i].nlayers; k++)
+      printf(" %u", p->profiles[i].layers[k]);
+    printf("\n");
+  }
   tensors(p);
   descs(p);
   micros(p);
@@ -144,7 +150,7 @@ static void print_tensors(const struct ap_program *p, const struct ap_run *run) 
   }
 }
 
-static bool execute(const struct ap_program *p, uint64_t seed, struct bf_diags *diags) {
+static bool execute(const struct ap_program *p, uint64_t seed, uint32_t profile, struct bf_diags *diags) {
   struct ap_technology tech;
   if (!ap_technology_load(p->tech, &tech, diags))
     return false;
@@ -159,7 +165,7 @@ static bool execute(const struct ap_program *p, uint64_t seed, struct bf_diags *
     ap_run_set(run, p->inputs[i], q);
     free(q);
   }
-  bool good = run && ap_run_execute(run, &tech, layers, &total, &(struct ap_execution){.threads = 1}, diags);
+  bool good = run && ap_run_execute(run, &tech, layers, &total, &(struct ap_execution){.threads = 1, .profile = profile}, diags);
   for (uint32_t i = 0; good && i < p->nlayers; i++)
     print_account(p->layers[i].name, &layers[i]);
   if (good)
@@ -175,9 +181,10 @@ int main(int argc, char **argv) {
   char *data = NULL;
   size_t length = 0;
   const char *why = NULL;
-  bool run = argc == 4 && strcmp(argv[2], "--run") == 0;
+  bool chosen = argc == 6 && strcmp(argv[4], "--profile") == 0, run = (argc == 4 || chosen) && strcmp(argv[2], "--run") == 0;
+  uint32_t profile = chosen ? (uint32_t)strtoul(argv[5], NULL, 10) : 0;
   if (!run && !(argc == 3 && strcmp(argv[2], "--dump") == 0)) {
-    fputs("usage: apfirst FILE.apbin --dump | --run SEED\n", stderr);
+    fputs("usage: apfirst FILE.apbin --dump | --run SEED [--profile N]\n", stderr);
     return 2;
   }
   if (!bf_read_file(argv[1], &data, &length, &why)) {
@@ -186,8 +193,12 @@ int main(int argc, char **argv) {
   }
   struct ap_program *p = ap_program_read(data, length, argv[1], &diags);
   bool good = p != NULL;
+  if (good && profile > 0 && profile >= p->nprofiles) {
+    bf_error_file(&diags, argv[1], NULL, "there is no profile %u", profile);
+    good = false;
+  }
   if (good && run)
-    good = execute(p, strtoull(argv[3], NULL, 10), &diags);
+    good = execute(p, strtoull(argv[3], NULL, 10), profile, &diags);
   else if (good)
     dump(p);
   struct bf_buf text = {0};

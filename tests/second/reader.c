@@ -95,8 +95,8 @@ static uint32_t *numbers(struct cursor *c, uint32_t *n) {
 
 static void read_meta(struct binary *b, struct bytes section) {
   struct cursor c = {"meta", section, 0};
-  if (u32(&c) != 2)
-    die("not version 2");
+  if (u32(&c) != 3)
+    die("not version 3");
   b->hash = get(&c, 8);
   b->network = text(&c);
   b->batch = u32(&c);
@@ -379,6 +379,23 @@ static void read_lines(struct binary *b, struct bytes section) {
   done(&c);
 }
 
+static void read_profiles(struct binary *b, struct bytes section) {
+  struct cursor c = {"profiles", section, 0};
+  b->nprofiles = count(&c, 8);
+  b->profiles = zalloc(b->nprofiles, sizeof *b->profiles);
+  for (uint32_t i = 0; i < b->nprofiles; i++) {
+    struct profile *p = &b->profiles[i];
+    p->name = text(&c);
+    p->layers = numbers(&c, &p->nlayers);
+    if (p->nlayers == 0)
+      die("profile %s has no layers", p->name);
+    for (uint32_t k = 0; k < p->nlayers; k++)
+      if (p->layers[k] >= b->nlayers)
+        die("profile %s has layer %u", p->name, p->layers[k]);
+  }
+  done(&c);
+}
+
 // What refers to tensors but stands before them in the file.
 static void check_numbers(const struct binary *b) {
   for (uint32_t i = 0; i < b->ninputs; i++)
@@ -412,6 +429,7 @@ struct binary *binary_read(const char *path) {
   read_code(b, section[CODE]);
   read_const(b, section[CONST]);
   read_lines(b, section[LINES]);
+  read_profiles(b, section[PROFILES]);
   b->source = section[SOURCE];
   check_numbers(b);
   return b;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // apsecond: reads and runs a binary with the second implementation (second.h).
 //   apsecond FILE.apbin [--dump] [--input [NAME=]FILE.npy]... [--output [NAME=]FILE.npy]... [--tech FILE.ini]
-//            [--events] [--values] [--run SEED]
+//            [--events] [--values] [--run SEED] [--profile N]
 // --dump lists the contents. Otherwise the program runs. --output takes any tensor; without a name, the first output.
 // --events lists all counters; --values those of the JSON report, one a line, as `testkit json` prints them.
 // --run sets the inputs to a pattern, runs once and lists counters and a checksum of every tensor, as apfirst does.
+// --profile: its number, in a program that has profiles; the first is 0 and the default.
 // Host ops are not executed: what they would write stays 0.
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@ struct options {
   unsigned ninputs, noutputs;
   bool dump, events, values, run;
   uint64_t seed;
+  uint32_t profile;
 };
 
 static struct options parse(int argc, char **argv) {
@@ -35,6 +37,8 @@ static struct options parse(int argc, char **argv) {
       o.outputs[o.noutputs++] = argv[++i];
     else if (strcmp(argv[i], "--run") == 0 && next)
       o.run = true, o.seed = strtoull(argv[++i], NULL, 10);
+    else if (strcmp(argv[i], "--profile") == 0 && next)
+      o.profile = (uint32_t)strtoul(argv[++i], NULL, 10);
     else if (strcmp(argv[i], "--tech") == 0 && next)
       o.tech = argv[++i];
     else if (argv[i][0] != '-' && !o.binary)
@@ -66,6 +70,9 @@ static int64_t highest(const struct tensor *t) {
   return t->bits >= 63 ? INT64_MAX : t->bias + (int64_t)((UINT64_C(1) << t->bits) - 1);
 }
 
+// Of a number in memory, those that belong to this tensor: it may share the memory of a wider one.
+static uint64_t lowest_bits(const struct tensor *t) { return t->bits < 64 ? (UINT64_C(1) << t->bits) - 1 : UINT64_MAX; }
+
 // Image `first` and the others of its group into memory; the rest of the group is stored number 0.
 static void set_input(struct run *run, const struct want *in, uint64_t first) {
   const struct tensor *t = &run->b->tensors[in->tensor];
@@ -85,7 +92,7 @@ static void get_output(const struct run *run, struct want *out, uint64_t first) 
   const struct tensor *t = &run->b->tensors[out->tensor];
   uint64_t all = tensor_elements(t), at = first * (all / run->b->batch), *memory = run_memory(run, out->tensor);
   for (uint64_t i = 0; i < all && at + i < out->array.count; i++)
-    out->array.values[at + i] = (int64_t)(memory[i] + (uint64_t)t->bias);
+    out->array.values[at + i] = (int64_t)((memory[i] & lowest_bits(t)) + (uint64_t)t->bias);
 }
 
 static void shape_output(const struct binary *b, struct want *out, uint64_t images) {
@@ -154,19 +161,19 @@ static bool by_host(const struct run *run, uint32_t tensor) {
   return false;
 }
 
-static void run_pattern(struct run *run, uint64_t seed) {
+static void run_pattern(struct run *run, uint64_t seed, uint32_t profile) {
   const struct binary *b = run->b;
   for (uint32_t i = 0; i < b->ninputs; i++) {
     const struct tensor *t = &b->tensors[b->inputs[i]];
     for (uint64_t e = 0; e < tensor_elements(t); e++)
       run_memory(run, b->inputs[i])[e] = pattern(seed + i, e, t->bits);
   }
-  run_program(run);
+  run_program(run, profile);
   print_events(run);
   for (uint32_t i = 0; i < b->ntensors; i++) {
     uint64_t h = UINT64_C(0xcbf29ce484222325);
     for (uint64_t e = 0; e < tensor_elements(&b->tensors[i]); e++)
-      h = (h ^ (run_memory(run, i)[e] + (uint64_t)b->tensors[i].bias)) * UINT64_C(0x100000001b3);
+      h = (h ^ ((run_memory(run, i)[e] & lowest_bits(&b->tensors[i])) + (uint64_t)b->tensors[i].bias)) * UINT64_C(0x100000001b3);
     if (!by_host(run, i))
       printf("tensor %s %016llx\n", b->tensors[i].name, (unsigned long long)h);
   }
@@ -188,12 +195,14 @@ int main(int argc, char **argv) {
     dump(b, stdout);
     return 0;
   }
+  if (o.profile > 0 && o.profile >= b->nprofiles)
+    die("there is no profile %u", o.profile);
   struct bytes tech = o.tech ? read_file(o.tech) : (struct bytes){0};
   uint64_t compares = latency(&tech, "compare_cycles"), writes = latency(&tech, "write_cycles");
   free(tech.data);
   run = run_new(b, compares, writes);
   if (o.run) {
-    run_pattern(run, o.seed);
+    run_pattern(run, o.seed, o.profile);
     return 0;
   }
   uint64_t images = b->batch;
@@ -209,7 +218,7 @@ int main(int argc, char **argv) {
   for (uint64_t first = 0; first < images; first += b->batch) {
     for (unsigned i = 0; i < o.ninputs; i++)
       set_input(run, &in[i], first);
-    run_program(run);
+    run_program(run, o.profile);
     for (unsigned i = 0; i < o.noutputs; i++)
       get_output(run, &out[i], first);
   }

@@ -69,6 +69,7 @@ struct layer {
   uint64_t macs;
   uint32_t columns_used, output, first, end, line;
 };
+struct profile { char *name; uint32_t nlayers, *layers; };
 struct machine {
   uint64_t clusters, caps_per_cluster, rows, columns, port_bits;
   bool multicast, unlimited, row_gating;
@@ -83,7 +84,7 @@ struct binary {
   bool keep_all;
   struct bytes file, machine_text, source;  // texts lie in the file
   struct machine machine;
-  uint32_t nhosts, nlayers, ninputs, noutputs, ntensors, ngrids, ndescs, nmicros, ntables, nstreams, ncode;
+  uint32_t nhosts, nlayers, ninputs, noutputs, ntensors, ngrids, ndescs, nmicros, ntables, nstreams, ncode, nprofiles;
   uint32_t *inputs, *outputs;
   struct host *hosts;
   struct layer *layers;
@@ -94,12 +95,13 @@ struct binary {
   struct table *tables;
   struct stream *streams;
   struct instr *code;
+  struct profile *profiles;
   uint64_t nconsts, *consts;
 };
 
 // reader.c, elf.c
-enum { SECTIONS = 11 };
-enum section { META, MACHINE, TENSORS, DESC, MICRO, TABLES, STREAMS, CODE, CONST, LINES, SOURCE };
+enum { SECTIONS = 12 };
+enum section { META, MACHINE, TENSORS, DESC, MICRO, TABLES, STREAMS, CODE, CONST, LINES, PROFILES, SOURCE };
 void elf_sections(struct bytes file, struct bytes out[SECTIONS]);
 struct binary *binary_read(const char *path);
 void machine_parse(struct bytes text, struct machine *out);
@@ -162,7 +164,7 @@ struct run {
 };
 struct run *run_new(const struct binary *b, uint64_t compare_cycles, uint64_t write_cycles);
 uint64_t *run_memory(const struct run *run, uint32_t tensor);
-void run_program(struct run *run);
+void run_program(struct run *run, uint32_t profile);  // 0 where there are none
 uint64_t tensor_elements(const struct tensor *t);
 
 #endif

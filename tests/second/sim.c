@@ -266,15 +266,11 @@ static uint64_t bits_of(const struct binary *b, const uint32_t *list, uint32_t c
   return bits;
 }
 
-void run_program(struct run *run) {
+// Code from `from` to `end`, which is in no region; true if it was the end of the program.
+static bool run_code(struct run *run, uint32_t from, uint32_t end) {
   const struct binary *b = run->b;
-  if (b->nlayers > 0) {
-    run->events[0][EV_external] += bits_of(b, b->inputs, b->ninputs);
-    run->events[b->nlayers - 1][EV_external] += bits_of(b, b->outputs, b->noutputs);
-  }
-  run->layer = 0;
-  for (uint32_t i = 0; i < b->ncode; i++) {
-    while (run->layer < b->nlayers && i >= b->layers[run->layer].end)
+  for (uint32_t i = from; i < end; i++) {
+    while (b->nprofiles == 0 && run->layer < b->nlayers && i >= b->layers[run->layer].end)
       run->layer++;
     const struct instr *in = &b->code[i];
     if (in->op == 0x03) {
@@ -289,10 +285,29 @@ void run_program(struct run *run) {
     } else if (in->op == 0x02 || in->op == 0x01) {
       end_epoch(run);
       if (in->op == 0x01)
-        return;
+        return true;
     } else {
       die("opcode 0x%02x outside of regions", in->op);
     }
   }
-  die("the code has no halt");
+  return false;
+}
+
+void run_program(struct run *run, uint32_t profile) {
+  const struct binary *b = run->b;
+  const struct profile *p = b->nprofiles > 0 ? &b->profiles[profile] : NULL;
+  if (b->nlayers > 0) {
+    run->events[p ? p->layers[0] : 0][EV_external] += bits_of(b, b->inputs, b->ninputs);
+    run->events[p ? p->layers[p->nlayers - 1] : b->nlayers - 1][EV_external] += bits_of(b, b->outputs, b->noutputs);
+  }
+  run->layer = 0;
+  if (!p && !run_code(run, 0, b->ncode))
+    die("the code has no halt");
+  for (uint32_t i = 0; p && i < p->nlayers; i++) {
+    run->layer = p->layers[i];
+    if (run_code(run, b->layers[run->layer].first, b->layers[run->layer].end))
+      die("a halt within layer %s", b->layers[run->layer].name);
+  }
+  if (p)
+    end_epoch(run);
 }

@@ -370,7 +370,7 @@ static void test_hostile(void **state) {
     struct bf_graph *g = random_graph(&rng, (enum random_kind)(round % RANDOM_KINDS));
     struct ap_program *p = bf_compile(g, &o, &diags);
     assert_non_null(p);
-    struct ap_summary *s = ap_summary_of(p);
+    struct ap_summary *s = ap_summary_of(p, 0);
     struct bf_buf bytes = {0};
     ap_layer_summary_write(s->layers[0], &bytes);
     struct bf_buf body = {.data = bytes.data + 24, .length = bytes.length - 24};
@@ -400,7 +400,7 @@ static void test_bytes(void **state) {
   struct bf_compile_options o = options_of("edge", "sram16", &diags);
   struct bf_graph *g = two_layers(9);
   struct ap_program *p = bf_compile(g, &o, &diags);
-  struct ap_summary *s = ap_summary_of(p);
+  struct ap_summary *s = ap_summary_of(p, 0);
   for (uint32_t i = 0; i < p->nlayers; i++) {
     struct bf_buf first = {0}, second = {0};
     ap_layer_summary_write(s->layers[i], &first);

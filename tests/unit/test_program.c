@@ -420,7 +420,7 @@ static void test_reader_errors(void **state) {
   FRESH();
   uint64_t place;
   memcpy(&place, section_header(&bytes, ".ap.meta") + 0x18, 8);
-  bytes.data[place] = 3;
+  bytes.data[place] = 2;
   expect_read_error(&bytes, "unknown version");
   FRESH();
   memcpy(&place, section_header(&bytes, ".ap.code") + 0x18, 8);

@@ -18,7 +18,7 @@ struct settings {
   unsigned threads;  // 0: one for each processor
   uint64_t seed;
   const char *target, *tech, *dump_layers, *network, *labels, *classes, *report_file, *trace;
-  const char *profile, *schedule;
+  const char *profile, *schedule, *profiles;
   double vdd;   // 0: as compiled
   int report;   // -1 none, 0 text, 1 JSON
   const volatile bool *stop;  // set when the user wants the run to end
@@ -26,6 +26,10 @@ struct settings {
 // Fills the settings. -1: go on, else the exit status (a message was printed).
 int options_parse(struct settings *settings, int argc, char **argv);
 void options_free(struct settings *settings);
+
+// Profiles in turn, as --profile-schedule names them. False: an error was added.
+struct schedule { uint32_t *items; size_t count, capacity; };
+bool schedule_read(struct schedule *schedule, const char *path, const struct ap_program *program, struct bf_diags *diags);
 
 // Compares the collected tensors with the reference evaluator on the network's file. *summary (caller frees) says
 // what was compared. False: an error was added, or settings->stop is set.

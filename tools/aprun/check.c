@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "frontend/load.h"
+#include "ir/profile.h"
 #include "ir/reference.h"
 #include "tools/aprun/aprun.h"
 
@@ -53,10 +54,9 @@ static char *index_text(const struct bf_tensor *tensor, uint64_t element) {
   return text;
 }
 
-// Layer by layer for one image. False at the first difference.
-static bool compare_image(const struct settings *s, const struct ap_session *session, const struct bf_ref_run *ref,
-                          uint64_t image, uint64_t *compared, struct bf_diags *diags) {
-  const struct ap_program *p = session->program;
+// Layer by layer for one image; `p` is the program as its profile has it. False at the first difference.
+static bool compare_image(const struct settings *s, const struct ap_session *session, const struct ap_program *p,
+                          const struct bf_ref_run *ref, uint64_t image, uint64_t *compared, struct bf_diags *diags) {
   for (uint32_t i = 0; i < p->nlayers; i++) {
     const struct ap_layer *layer = &p->layers[i];
     const struct ap_images *got = &session->values[layer->output];
@@ -100,9 +100,8 @@ static bool set_inputs(const struct settings *s, const struct ap_session *sessio
   return true;
 }
 
-static bool every_output_known(const struct bf_graph *graph, const struct ap_session *session,
-                               const struct settings *s, struct bf_diags *diags) {
-  const struct ap_program *p = session->program;
+static bool every_output_known(const struct bf_graph *graph, const struct ap_program *p, const struct settings *s,
+                               struct bf_diags *diags) {
   for (uint32_t i = 0; i < p->noutputs; i++) {
     bool known = false;
     for (uint32_t l = 0; l < p->nlayers; l++) {
@@ -117,23 +116,56 @@ static bool every_output_known(const struct bf_graph *graph, const struct ap_ses
   return true;
 }
 
+// A profile as the reference and the binary have it; made when it is first needed.
+struct sides { struct bf_graph *graph; struct ap_program *view; };
+
+// A binary of one profile alone says so nowhere: then the caller does, with --profile.
+static const char *profile_name(const struct settings *s, const struct ap_program *p, uint32_t profile) {
+  return p->nprofiles > 0 ? p->profiles[profile].name : s->profile != NULL ? s->profile : BF_PROFILE_BASE;
+}
+
+static bool prepare(struct sides *sides, const struct settings *s, const struct ap_session *session, uint32_t profile,
+                    const struct bf_graph *network, struct bf_diags *diags) {
+  if (sides->graph == NULL) {
+    sides->view = sides->view != NULL ? sides->view : ap_profile_view(session->program, profile);
+    sides->graph = bf_graph_apply_profile(network, profile_name(s, session->program, profile), diags);
+  }
+  return sides->graph != NULL && every_output_known(sides->graph, sides->view, s, diags);
+}
+
+static bool check_image(const struct settings *s, const struct ap_session *session, const struct sides *sides, uint64_t image,
+                        uint64_t *compared, struct bf_diags *diags) {
+  struct bf_ref_run *ref = bf_ref_new(sides->graph);
+  bool good = (s->stop == NULL || !*s->stop) && set_inputs(s, session, ref, image, diags) && bf_ref_run(ref, diags) &&
+              compare_image(s, session, sides->view, ref, image, compared, diags);
+  bf_ref_free(ref);
+  return good;
+}
+
 bool check_reference(const struct settings *s, const struct ap_session *session, char **summary,
                      struct bf_diags *diags) {
+  size_t profiles = session->program->nprofiles > 0 ? session->program->nprofiles : 1;
+  struct sides *sides = bf_alloc(profiles, sizeof *sides);
   char *path = network_path(s, diags);
-  struct bf_graph *graph = path != NULL ? bf_load_network(path, NULL, diags) : NULL;
-  bool good = graph != NULL && every_output_known(graph, session, s, diags);
+  struct bf_load_options load = {.profiles = s->profiles};
+  struct bf_graph *network = path != NULL ? bf_load_network(path, &load, diags) : NULL;
+  bool good = network != NULL;
   uint64_t compared = 0;
   for (uint64_t image = 0; good && image < session->images; image++) {
-    struct bf_ref_run *ref = bf_ref_new(graph);
-    good = (s->stop == NULL || !*s->stop) && set_inputs(s, session, ref, image, diags) && bf_ref_run(ref, diags) &&
-           compare_image(s, session, ref, image, &compared, diags);
-    bf_ref_free(ref);
+    uint32_t profile = ap_session_profile(session, image);
+    good = prepare(&sides[profile], s, session, profile, network, diags) &&
+           check_image(s, session, &sides[profile], image, &compared, diags);
   }
   if (good) {
     *summary = bf_format("check: all %llu values of %llu image%s equal the reference evaluator's", (unsigned long long)compared,
                          (unsigned long long)session->images, session->images == 1 ? "" : "s");
   }
-  bf_graph_free(graph);
+  for (size_t i = 0; i < profiles; i++) {
+    bf_graph_free(sides[i].graph);
+    ap_profile_view_free(sides[i].view);
+  }
+  free(sides);
+  bf_graph_free(network);
   free(path);
   return good;
 }

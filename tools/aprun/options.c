@@ -106,7 +106,8 @@ static int take(void *settings, int id, const char *arg) {
     case OPTION_HELP: help(); return 0;
     case OPTION_VERSION: puts("aprun " BF_VERSION); return 0;
     case OPTION_TRACE: s->trace = arg; return -1;
-    case OPTION_SCHEDULE: return usage("option --%s is not available yet", rows[id - OPTION_NONE - 1].name);
+    case OPTION_PROFILES: s->profiles = arg; return -1;
+    case OPTION_SCHEDULE: s->schedule = arg; return -1;
     default: return take_value(s, id, arg);
   }
 }
@@ -122,6 +123,9 @@ int options_parse(struct settings *s, int argc, char **argv) {
   }
   if (optind + 1 < argc) {
     return usage("more than one binary: '%s'", argv[optind + 1]);
+  }
+  if (s->profile != NULL && s->schedule != NULL) {
+    return usage("--profile and --profile-schedule exclude each other%s", "");
   }
   s->binary = argv[optind];
   return -1;

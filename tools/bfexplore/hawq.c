@@ -106,6 +106,42 @@ static bool solve_net(struct table *t, const struct bfx_json *file, const char *
   return ok;
 }
 
+// The published assignments under a latency budget as profiles, with the names of the paper. First and last layer have 8 bits.
+static bool print_profiles(const struct bfx_hawq_net *net, const struct bf_source *csv, struct bf_buf *out, struct bf_diags *diags) {
+  static const struct { const char *profile, *column; } shown[] = {
+      {"INT8", "uniform8"}, {"high", "latency_0.75"}, {"medium", "latency_0.5"}, {"low", "latency_0.25"}, {"INT4", "uniform4"}};
+  unsigned *choice = bf_alloc(net->nitems, sizeof *choice);
+  bool ok = true;
+  bf_buf_printf(out, "# HAWQ-V3, %s: published bits under a latency budget\n", net->name);
+  for (size_t i = 0; ok && i < BF_COUNT(shown); i++) {
+    ok = bfx_hawq_published(net, csv, shown[i].column, choice, diags);
+    bf_buf_printf(out, "profile %s {\n", shown[i].profile);
+    for (size_t k = 0; ok && k < net->count; k++) {
+      unsigned bits = choice[net->layers[k].item] ? 8 : 4;
+      bf_buf_printf(out, "  %s: w%u a%u;\n", net->layers[k].name, bits, bits);
+    }
+    bf_buf_puts(out, "  default: w8 a8;\n}\n");
+  }
+  free(choice);
+  return ok;
+}
+
+static int run_profiles(const struct table *t, const char *name) {
+  struct bf_diags diags = {0};
+  struct bf_buf out = {0};
+  struct bfx_json file;
+  struct bfx_hawq_net net = {0};
+  const struct bf_source *csv;
+  char *path = bf_format("%s/ilp_inputs.json", t->folder);
+  bool ok = bfx_json_read(path, &file, &diags) && bfx_hawq_read(&file, name, &net, &diags) &&
+            (csv = read_csv(t->folder, name, &diags)) != NULL;
+  ok = ok && print_profiles(&net, csv, &out, &diags);
+  bfx_hawq_free(&net);
+  bfx_json_free(&file);
+  free(path);
+  return bfx_end(&diags, &out);
+}
+
 static void print(const struct table *t, struct bf_buf *out) {
   if (t->json) {
     json_t *root = json_pack("{s:i, s:i, s:i, s:i, s:O}", "schema", 1, "better", (int)t->better, "equal", (int)t->equal, "worse",
@@ -145,14 +181,19 @@ static int run(struct table *t) {
 
 int command_hawq(int argc, char **argv) {
   struct table t = {0};
+  const char *profiles = NULL;
   for (int i = 1; i < argc; i++) {
     if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
-      puts("Usage: bfexplore hawq [--report=text|json] DIR\n\n"
+      puts("Usage: bfexplore hawq [--report=text|json] DIR\n"
+           "       bfexplore hawq --profiles=resnet18|resnet50 DIR\n\n"
            "Solves the 18 problems of HAWQ-V3 (DIR: ilp_inputs.json, resnet18_bits.csv, resnet50_bits.csv) and prints the published\n"
-           "penalty beside the one found. Status 1 if one is worse.");
+           "penalty beside the one found. Status 1 if one is worse. With --profiles: prints the published assignments under a latency\n"
+           "budget (INT8, high, medium, low, INT4) as profile sections for bfimnac --profiles=FILE.");
       return 0;
     }
-    if (!strncmp(argv[i], "--report=", 9)) {
+    if (!strncmp(argv[i], "--profiles=", 11)) {
+      profiles = argv[i] + 11;
+    } else if (!strncmp(argv[i], "--report=", 9)) {
       t.json = !strcmp(argv[i] + 9, "json");
       if (!t.json && strcmp(argv[i] + 9, "text") != 0) {
         return bfx_usage("--report wants text or json, not '%s'", argv[i] + 9);
@@ -165,5 +206,8 @@ int command_hawq(int argc, char **argv) {
       t.folder = argv[i];
     }
   }
-  return t.folder ? run(&t) : bfx_usage("hawq: no folder given%s", "");
+  if (!t.folder) {
+    return bfx_usage("hawq: no folder given%s", "");
+  }
+  return profiles ? run_profiles(&t, profiles) : run(&t);
 }
