@@ -45,7 +45,7 @@ static void add_compute(struct analysis *a, const struct bf_region *region, cons
   uint64_t shape = (uint64_t)op->kind << 24 | op->d.width << 16 | op->a.width << 8 | op->b.width;
   size_t at = (shape * UINT64_C(0x9E3779B97F4A7C15)) >> 52;
   if (a->memo[at].shape != shape) {
-    struct ap_instr instr = bf_emit_instr(region, op);
+    struct ap_instr instr = bf_emit_instr(region, op, 0);
     uint32_t kind = ap_maker_kind(a->maker, ap_micro_key(&instr), instr.imm);
     if (ap_op_info(instr.op)->imm == AP_IMM_ROWS) {  // the distance counts, too
       ap_maker_run(a->maker, kind, 1);

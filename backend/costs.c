@@ -4,30 +4,20 @@
 #include <stdlib.h>
 
 #include "backend/analyse.h"
-
-// The facts of the machine that the code was chosen for.
-struct facts {
-#define BF_CODE_FACT(member, stage) uint64_t member;
-#include "backend/code_facts.def"
-};
+#include "backend/code_facts.h"
 
 struct bf_costs {
   struct ap_summary *summary;
-  struct facts facts;
+  enum bf_objective objective;
+  struct bf_code_facts facts;  // that the code was chosen for
 };
 
-static struct facts facts_of(const struct ap_machine *machine) {
-  return (struct facts){
-#define BF_CODE_FACT(member, stage) .member = machine->member,
-#include "backend/code_facts.def"
-  };
-}
-
-static struct bf_costs *costs_of(struct ap_summary *summary, const struct ap_machine *machine) {
+static struct bf_costs *costs_of(struct ap_summary *summary, const struct bf_compile_options *options) {
   if (!summary) return NULL;
   struct bf_costs *costs = bf_alloc(1, sizeof *costs);
   costs->summary = summary;
-  costs->facts = facts_of(machine);
+  costs->objective = options->objective;
+  costs->facts = bf_code_facts_of(&options->machine, &options->tech, options->objective);
   return costs;
 }
 
@@ -37,7 +27,7 @@ static bool plain(const struct bf_compile_options *o) { return !o->passes && !o-
 struct bf_costs *bf_costs_find(struct bf_cost_cache *cache, const struct bf_digest *network, const struct bf_compile_options *options) {
   if (!cache || !plain(options)) return NULL;
   struct bf_digest key = bf_network_key(network, options);
-  return costs_of(bf_cost_cache_network(cache, &key), &options->machine);
+  return costs_of(bf_cost_cache_network(cache, &key), options);
 }
 
 struct bf_costs *bf_costs_analyse(const struct bf_graph *graph, const struct bf_digest *network, const struct bf_compile_options *options,
@@ -50,7 +40,7 @@ struct bf_costs *bf_costs_analyse(const struct bf_graph *graph, const struct bf_
     bf_cost_cache_add_network(cache, &key, summary, keys);
   }
   free(keys);
-  return costs_of(summary, &options->machine);
+  return costs_of(summary, options);
 }
 
 void bf_costs_free(struct bf_costs *costs) {
@@ -64,16 +54,16 @@ const char *bf_costs_profile(const struct bf_costs *costs, uint32_t index) { ret
 
 uint32_t bf_costs_layers(const struct bf_costs *costs) { return costs->summary->head.nlayers; }
 
-bool bf_costs_fit(const struct bf_costs *costs, const struct ap_machine *machine) {
-  return true
-#define BF_CODE_FACT(member, stage) &&costs->facts.member == machine->member
-#include "backend/code_facts.def"
-      ;
+bool bf_costs_fit(const struct bf_costs *costs, const struct ap_machine *machine, const struct ap_technology *tech) {
+  struct bf_code_facts facts = bf_code_facts_of(machine, tech, costs->objective);
+  return bf_code_facts_equal(&costs->facts, &facts);
 }
+
+struct bf_digest bf_code_digest(const struct bf_compile_options *options) { return bf_network_key(&(struct bf_digest){{0}}, options); }
 
 bool bf_costs_price(const struct bf_costs *costs, const struct ap_machine *machine, const struct ap_technology *tech,
                     struct ap_account *layers, struct ap_account *total) {
-  if (!bf_costs_fit(costs, machine)) return false;
+  if (!bf_costs_fit(costs, machine, tech)) return false;
   ap_summary_price(costs->summary, machine, tech, layers, total);
   return true;
 }

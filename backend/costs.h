@@ -24,10 +24,12 @@ void bf_costs_free(struct bf_costs *costs);  // may be NULL
 uint32_t bf_costs_profiles(const struct bf_costs *costs);
 const char *bf_costs_profile(const struct bf_costs *costs, uint32_t index);
 uint32_t bf_costs_layers(const struct bf_costs *costs);  // number of layers, in the order of the graph
-// Whether bf_compile would make the same code for this machine (backend/code_facts.def): then, and only then, it can be priced.
-bool bf_costs_fit(const struct bf_costs *costs, const struct ap_machine *machine);
+// Whether bf_compile would make the same code for this machine and technology (backend/code_facts.def): then, and only then, it can be priced.
+bool bf_costs_fit(const struct bf_costs *costs, const struct ap_machine *machine, const struct ap_technology *tech);
+// Of all that decides the code beside the network: with equal digests, an analysis for one of the options fits the other.
+struct bf_digest bf_code_digest(const struct bf_compile_options *options);
 // Accounts per layer (array of bf_costs_layers) and total (may be NULL). Pure: threads may price one bf_costs at the same time. False, and nothing
-// written, if the machine doesn't fit.
+// written, if machine and technology don't fit.
 bool bf_costs_price(const struct bf_costs *costs, const struct ap_machine *machine, const struct ap_technology *tech,
                     struct ap_account *layers, struct ap_account *total);
 // What reports show of the program (network, layers with their names, mappings, MACs; no code). It refers to costs, machine and tech;

@@ -11,6 +11,7 @@ static const enum ap_op op_of[BF_FOP_COUNT] = {
     [BF_FOP_ADD] = AP_OP_ADD,       [BF_FOP_SUB] = AP_OP_SUB,     [BF_FOP_ADDS] = AP_OP_ADDS,   [BF_FOP_ADDK] = AP_OP_ADDK,
     [BF_FOP_MUL] = AP_OP_MUL,       [BF_FOP_MULS] = AP_OP_MULS,     [BF_FOP_MAX] = AP_OP_MAX,     [BF_FOP_GTK] = AP_OP_GTK,     [BF_FOP_GT] = AP_OP_GT,
     [BF_FOP_MIN] = AP_OP_MIN,       [BF_FOP_COMPARE] = AP_OP_COMPARE, [BF_FOP_COMPOR] = AP_OP_COMPOR, [BF_FOP_WRITE] = AP_OP_WRITE,
+    [BF_FOP_PATTERN] = AP_OP_PATTERN, [BF_FOP_ADDPAIR] = AP_OP_ADDPAIR,
 };
 
 #define MAX_STREAM_STEPS 60000u
@@ -56,8 +57,8 @@ struct ap_grid bf_emit_grid(const struct bf_fgrid *from) {
 }
 
 struct ap_desc bf_emit_desc(const struct bf_fprogram *f, const struct bf_fdesc *from) {
-  struct ap_desc to = {.grid = from->grid, .tensor = from->mem, .pad_value = from->pad_value};
-  to.bits = (uint8_t)f->mems[from->mem].bits;
+  struct ap_desc to = {.grid = from->grid, .tensor = from->mem, .bit = from->bit, .pad_value = from->pad_value};
+  to.bits = (uint8_t)bf_fdesc_bits(from, &f->mems[from->mem]);
   memcpy(to.row_dim, from->row_dim, sizeof to.row_dim);
   memcpy(to.row_stride, from->row_stride, sizeof to.row_stride);
   memcpy(to.origin, from->origin, sizeof to.origin);
@@ -83,7 +84,7 @@ static struct ap_field field_of(const struct bf_region *region, struct bf_slice 
 
 enum ap_op bf_emit_op(const struct bf_fop *op) { return op_of[op->kind]; }
 
-struct ap_instr bf_emit_instr(const struct bf_region *region, const struct bf_fop *op) {
+struct ap_instr bf_emit_instr(const struct bf_region *region, const struct bf_fop *op, size_t pattern) {
   struct ap_instr instr = {.op = op_of[op->kind], .f = {field_of(region, op->d), field_of(region, op->a), field_of(region, op->b)}};
   if (!op->d.width) {  // operators that only read
     instr.f[0] = instr.f[1];
@@ -93,17 +94,18 @@ struct ap_instr bf_emit_instr(const struct bf_region *region, const struct bf_fo
     instr.index = op->desc;
     instr.tap = (uint16_t)op->tap;
   }
+  if (op->kind == BF_FOP_PATTERN) instr.index = (uint32_t)(pattern + op->pattern);
   if (bf_fop_info(op->kind)->has_imm) instr.imm = op->imm;
   return instr;
 }
 
 // A run of stream operations from `at`, as many as the current table has entries for; returns the index after it. Regions that follow each other
 // load and add alike, so a table serves as many of them as it can.
-static size_t emit_stream(struct bf_emitter *e, const struct bf_region *region, size_t at) {
+static size_t emit_stream(struct bf_emitter *e, const struct bf_region *region, size_t at, size_t pattern) {
   uint16_t steps[MAX_STREAM_STEPS];
   uint32_t count = 0;
   for (; at < region->nops && region->ops[at].in_stream && count < MAX_STREAM_STEPS; at++) {
-    struct ap_instr instr = bf_emit_instr(region, &region->ops[at]);
+    struct ap_instr instr = bf_emit_instr(region, &region->ops[at], pattern);
     uint32_t entry = bf_emit_table_entry(e, &instr);
     if (entry == BF_TABLE_FULL) break;
     steps[count++] = (uint16_t)entry;
@@ -118,13 +120,26 @@ static size_t emit_stream(struct bf_emitter *e, const struct bf_region *region, 
   return at;
 }
 
+// Adds the region's patterns to the program; returns the number of the first.
+static size_t emit_patterns(struct bf_emitter *e, const struct bf_region *region) {
+  size_t first = e->npatterns;
+  for (size_t i = 0; i < region->npatterns; i++) {
+    const struct bf_pattern *from = &region->patterns[i];
+    struct ap_pattern to = {.inputs = from->inputs, .key = from->key, .base = from->base};
+    memcpy(to.add, from->add, sizeof to.add);
+    BF_PUSH(e->patterns, e->npatterns, e->patterns_capacity) = to;
+  }
+  return first;
+}
+
 static void emit_region(struct bf_emitter *e, const struct bf_region *region) {
   if (e->grid != region->grid) bf_emit_close_table(e);  // descriptors of one table share their rows
   e->grid = region->grid;
+  size_t pattern = emit_patterns(e, region);
   bf_emit_code(e, (struct ap_instr){.op = AP_OP_GRID, .index = region->grid});
   for (size_t i = 0; i < region->nops;) {
-    if (region->ops[i].in_stream) i = emit_stream(e, region, i);
-    else bf_emit_code(e, bf_emit_instr(region, &region->ops[i++]));
+    if (region->ops[i].in_stream) i = emit_stream(e, region, i, pattern);
+    else bf_emit_code(e, bf_emit_instr(region, &region->ops[i++], pattern));
   }
   bf_emit_code(e, (struct ap_instr){.op = AP_OP_ENDGRID});
   if (region->barrier_after) bf_emit_code(e, (struct ap_instr){.op = AP_OP_BARRIER});
@@ -200,6 +215,8 @@ static void finish(struct bf_emitter *e) {
   p->ntables = (uint32_t)e->ntables;
   p->streams = bf_emit_keep(e, e->streams, e->nstreams, sizeof *e->streams);
   p->nstreams = (uint32_t)e->nstreams;
+  p->patterns = bf_emit_keep(e, e->patterns, e->npatterns, sizeof *e->patterns);
+  p->npatterns = (uint32_t)e->npatterns;
   p->hosts = bf_emit_keep(e, e->hosts, e->nhosts, sizeof *e->hosts);
   p->nhosts = (uint32_t)e->nhosts;
 }
@@ -245,6 +262,7 @@ void bf_emit_free(struct bf_emitter *e) {
   free(e->code);
   free(e->tables);
   free(e->streams);
+  free(e->patterns);
   free(e->hosts);
   free(e->items);
   free(e->keys);

@@ -22,6 +22,7 @@ struct bf_emitter {
   struct ap_instr *code; size_t ncode, code_capacity;
   struct ap_table *tables; size_t ntables, tables_capacity;
   struct ap_stream *streams; size_t nstreams, streams_capacity;
+  struct ap_pattern *patterns; size_t npatterns, patterns_capacity;
   struct ap_host *hosts; size_t nhosts, hosts_capacity;
   // The table that steps go to now: its items and a hash index of them.
   struct ap_instr *items; size_t nitems, items_capacity;
@@ -41,7 +42,8 @@ void bf_emit_free(struct bf_emitter *e);  // what the emitter holds, the program
 
 // What the analysis shares with emission: one item of the field IR as it will be in the program.
 enum ap_op bf_emit_op(const struct bf_fop *op);
-struct ap_instr bf_emit_instr(const struct bf_region *region, const struct bf_fop *op);
+// pattern: number of the region's first pattern in the program.
+struct ap_instr bf_emit_instr(const struct bf_region *region, const struct bf_fop *op, size_t pattern);
 struct ap_grid bf_emit_grid(const struct bf_fgrid *from);
 struct ap_desc bf_emit_desc(const struct bf_fprogram *fields, const struct bf_fdesc *from);
 bool bf_emit_descs_fit(size_t count, struct bf_diags *diags);  // false: an error was added

@@ -2,15 +2,16 @@
 // Keys of what has been analysed: a hash of everything that decides it.
 #include "backend/analyse.h"
 #include "backend/build_id.h"  // of the build: a hash of the compiler's sources
+#include "backend/code_facts.h"
 #include "passes/builder.h"
 
-enum stage { STAGE_CODE, STAGE_PLAN };
-
-// Facts of the machine up to a stage; of a network both count.
-static void add_machine(struct bf_hasher *h, const struct ap_machine *machine, enum stage last) {
-#define BF_CODE_FACT(member, stage) \
-  if (STAGE_##stage <= last) bf_hasher_number(h, machine->member);
-#include "backend/code_facts.def"
+// Facts of machine and technology up to a stage, and what passes weigh them by; of a network both stages count.
+static void add_setting(struct bf_hasher *h, const struct ap_machine *machine, const struct ap_technology *tech, enum bf_objective objective,
+                        double movement_off, enum bf_code_stage last) {
+  struct bf_code_facts facts = bf_code_facts_of(machine, tech, objective);
+  bf_code_facts_hash(&facts, last, h);
+  bf_hasher_number(h, objective);
+  bf_hasher_add(h, &movement_off, sizeof movement_off);
 }
 
 static void add_type(struct bf_hasher *h, struct bf_type type) {
@@ -77,10 +78,10 @@ struct bf_digest bf_layer_key(const struct bf_unit *unit, const struct bf_node *
   struct bf_hasher h;
   bf_hasher_begin(&h, 1);
   bf_hasher_text(&h, BF_BUILD_ID);
-  add_machine(&h, unit->machine, STAGE_CODE);
+  add_setting(&h, unit->machine, unit->tech, unit->objective, unit->movement_off, BF_STAGE_CODE);
   bf_hasher_number(&h, unit->opt_level);
-  struct bf_plan plan = unit->plans[node->id];
-  plan.estimate = 0;  // tells of other machines with the same choice
+  struct bf_plan plan = unit->choices[node->id].plan;
+  plan.compute = plan.cycles = plan.energy = 0;  // tell of other machines with the same choice
   bf_hasher_add(&h, &plan, sizeof plan);
   add_node(&h, node);
   return bf_hasher_end(&h);
@@ -90,10 +91,9 @@ struct bf_digest bf_network_key(const struct bf_digest *network, const struct bf
   struct bf_hasher h;
   bf_hasher_begin(&h, 2);
   bf_hasher_text(&h, BF_BUILD_ID);
-  add_machine(&h, &options->machine, STAGE_PLAN);
+  add_setting(&h, &options->machine, &options->tech, options->objective, options->movement_off, BF_STAGE_PLAN);
   bf_hasher_number(&h, options->opt_level);
   bf_hasher_number(&h, options->mapping);
-  bf_hasher_number(&h, options->objective);
   bf_hasher_number(&h, options->batch);
   bf_hasher_number(&h, options->keep_all);
   bf_hasher_number(&h, network->words[0]);

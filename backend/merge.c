@@ -13,7 +13,7 @@
 
 struct bf_merger {
   struct ap_program *p;  // its lists are on the heap until the end
-  size_t tensors_capacity, grids_capacity, descs_capacity, tables_capacity, streams_capacity, hosts_capacity, micros_capacity,
+  size_t tensors_capacity, grids_capacity, descs_capacity, tables_capacity, streams_capacity, patterns_capacity, hosts_capacity, micros_capacity,
       layers_capacity, profiles_capacity, code_capacity, consts_capacity;
 };
 
@@ -24,7 +24,7 @@ struct adding {
   const struct ap_program *from;
   const char *name;
   uint32_t *tensors;                                    // of all that layers use
-  uint32_t *grids, *descs, *tables, *streams, *hosts;   // of the layer at hand
+  uint32_t *grids, *descs, *tables, *streams, *patterns, *hosts;   // of the layer at hand
   struct bf_names tensor_names, layer_names;            // of `to`
   struct bf_diags *diags;
 };
@@ -49,7 +49,7 @@ static void *to_arena(struct ap_program *p, void *items, size_t count, size_t si
   return copy;
 }
 
-#define LISTS(X) X(tensors, ntensors) X(grids, ngrids) X(descs, ndescs) X(tables, ntables) X(streams, nstreams) X(hosts, nhosts) \
+#define LISTS(X) X(tensors, ntensors) X(grids, ngrids) X(descs, ndescs) X(tables, ntables) X(streams, nstreams) X(patterns, npatterns) X(hosts, nhosts) \
                  X(micros, nmicros) X(layers, nlayers) X(profiles, nprofiles) X(code, ncode) X(consts, nconsts)
 
 static void add_profile(struct bf_merger *m, const char *name, uint32_t *layers, uint32_t count) {
@@ -175,7 +175,7 @@ static bool same_desc(struct adding *a, uint32_t from, uint32_t to) {
   bool known;
   const struct ap_desc *x = &a->from->descs[from], *y = &a->to->descs[to];
   if (!agree(a->descs, from, to, &known)) return false;
-  return known || (same_grid(a, x->grid, y->grid) && map_tensor(a, x->tensor) == y->tensor && x->bits == y->bits &&
+  return known || (same_grid(a, x->grid, y->grid) && map_tensor(a, x->tensor) == y->tensor && x->bits == y->bits && x->bit == y->bit &&
                    x->pad_value == y->pad_value && memcmp(x->row_dim, y->row_dim, sizeof x->row_dim) == 0 &&
                    memcmp(x->row_stride, y->row_stride, sizeof x->row_stride) == 0 && memcmp(x->origin, y->origin, sizeof x->origin) == 0 &&
                    memcmp(x->tap_count, y->tap_count, sizeof x->tap_count) == 0 &&
@@ -188,6 +188,13 @@ static bool same_host(struct adding *a, uint32_t from, uint32_t to) {
   return agree(a->hosts, from, to, &known) &&
          (known || (x->kind == y->kind && x->in_scale == y->in_scale && x->beta == y->beta &&
                     map_tensor(a, x->input) == y->input && map_tensor(a, x->output) == y->output));
+}
+
+static bool same_pattern(struct adding *a, uint32_t from, uint32_t to) {
+  bool known;
+  const struct ap_pattern *x = &a->from->patterns[from], *y = &a->to->patterns[to];
+  return agree(a->patterns, from, to, &known) && (known || (x->inputs == y->inputs && x->key == y->key && x->base == y->base &&
+                                                            memcmp(x->add, y->add, sizeof x->add) == 0));
 }
 
 static bool same_code(struct adding *a, const struct ap_instr *x, const struct ap_instr *y, uint32_t count);
@@ -212,6 +219,7 @@ static bool same_instr(struct adding *a, const struct ap_instr *x, const struct 
     case AP_OP_GRID: return same_grid(a, x->index, y->index);
     case AP_OP_STEPS: return same_stream(a, x->index, y->index);
     case AP_OP_HOST: return same_host(a, x->index, y->index);
+    case AP_OP_PATTERN: return same_pattern(a, x->index, y->index);
     default: return x->index == y->index;
   }
 }
@@ -227,6 +235,7 @@ static void forget(struct adding *a) {
   memset(a->descs, 0xFF, a->from->ndescs * sizeof *a->descs);
   memset(a->tables, 0xFF, a->from->ntables * sizeof *a->tables);
   memset(a->streams, 0xFF, a->from->nstreams * sizeof *a->streams);
+  memset(a->patterns, 0xFF, a->from->npatterns * sizeof *a->patterns);
   memset(a->hosts, 0xFF, a->from->nhosts * sizeof *a->hosts);
 }
 
@@ -271,6 +280,14 @@ static uint32_t copy_host(struct adding *a, uint32_t host) {
   return a->hosts[host];
 }
 
+static uint32_t copy_pattern(struct adding *a, uint32_t pattern) {
+  if (a->patterns[pattern] == NONE) {
+    APPEND(a->m, patterns, npatterns, a->from->patterns[pattern]);
+    a->patterns[pattern] = a->to->npatterns - 1;
+  }
+  return a->patterns[pattern];
+}
+
 static struct ap_instr copy_instr(struct adding *a, const struct ap_instr *instr);
 
 static uint32_t copy_table(struct adding *a, uint32_t table) {
@@ -302,6 +319,7 @@ static struct ap_instr copy_instr(struct adding *a, const struct ap_instr *instr
   else if (instr->op == AP_OP_GRID) copy.index = copy_grid(a, instr->index);
   else if (instr->op == AP_OP_STEPS) copy.index = copy_stream(a, instr->index);
   else if (instr->op == AP_OP_HOST) copy.index = copy_host(a, instr->index);
+  else if (instr->op == AP_OP_PATTERN) copy.index = copy_pattern(a, instr->index);
   return copy;
 }
 
@@ -376,6 +394,7 @@ bool bf_merge_add(struct bf_merger *m, const struct ap_program *program, const c
   a.descs = new_map(program->ndescs);
   a.tables = new_map(program->ntables);
   a.streams = new_map(program->nstreams);
+  a.patterns = new_map(program->npatterns);
   a.hosts = new_map(program->nhosts);
   for (uint32_t i = 0; i < m->p->ntensors; i++) bf_names_add(&a.tensor_names, m->p->tensors[i].name, i);
   for (uint32_t i = 0; i < m->p->nlayers; i++) bf_names_add(&a.layer_names, m->p->layers[i].name, i);
@@ -386,6 +405,6 @@ bool bf_merge_add(struct bf_merger *m, const struct ap_program *program, const c
   add_profile(m, name, layers, program->nlayers);
   bf_names_free(&a.tensor_names);
   bf_names_free(&a.layer_names);
-  free(a.tensors), free(a.grids), free(a.descs), free(a.tables), free(a.streams), free(a.hosts);
+  free(a.tensors), free(a.grids), free(a.descs), free(a.tables), free(a.streams), free(a.patterns), free(a.hosts);
   return within_limits(&a);
 }

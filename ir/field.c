@@ -27,6 +27,7 @@ static void region_free(struct bf_region *region) {
   free(region->fields);
   free(region->ops);
   free(region->facts);
+  free(region->patterns);
 }
 
 void bf_fprogram_drop_regions(struct bf_fprogram *program, bool whole) {
@@ -95,12 +96,13 @@ static const char *op_problem(const struct bf_fprogram *program, const struct bf
   if (!info) return "unknown operator";
   for (const char *o = info->operands; *o; o++) {
     const struct bf_slice *s = operand(op, *o);
+    if (op->kind == BF_FOP_PATTERN && *o == 'b' && !s->width) continue;
     if (!s->width || s->width > 64) return "operand missing or wider than 64 bits";
     if (s->field >= region->nfields) return "operand names no field";
     if (s->offset + s->width > region->fields[s->field].width) return "slice leaves its field";
     bool defines = *o == 'd' && (op->kind == BF_FOP_LOAD || op->kind == BF_FOP_LOADP || op->kind == BF_FOP_SETK ||
                                  op->kind == BF_FOP_COPY || op->kind == BF_FOP_NOT || op->kind == BF_FOP_MUL || op->kind == BF_FOP_MULS ||
-                                 op->kind == BF_FOP_GTK || op->kind == BF_FOP_GT);
+                                 op->kind == BF_FOP_GTK || op->kind == BF_FOP_GT || op->kind == BF_FOP_PATTERN);
     if (!defines && !written[s->field]) return "field is read before it is written";
   }
   if (strchr(info->operands, 'd')) written[op->d.field] = true;
@@ -111,12 +113,14 @@ static const char *op_problem(const struct bf_fprogram *program, const struct bf
     for (int k = 0; k < 4; k++) taps *= desc->tap_count[k];
     if (op->tap >= taps) return "tap out of range";
     unsigned width = op->kind == BF_FOP_STORE ? op->a.width : op->d.width;
-    if (width != program->mems[desc->mem].bits) return "field width differs from the element width";
+    if (width != bf_fdesc_bits(desc, &program->mems[desc->mem])) return "field width differs from the element width";
     if (desc->grid != region->grid) return "descriptor of another grid";
   }
+  if (op->kind == BF_FOP_PATTERN && (op->pattern >= region->npatterns || region->patterns[op->pattern].inputs != op->a.width))
+    return "pattern out of range, or of another number of inputs";
   bool tagged = op > region->ops && (op[-1].kind == BF_FOP_COMPARE || op[-1].kind == BF_FOP_COMPOR || op[-1].kind == BF_FOP_WRITE);
   if ((op->kind == BF_FOP_COMPOR || op->kind == BF_FOP_WRITE) && !tagged) return "no compare stands before it";
-  if ((op->kind == BF_FOP_ADD || op->kind == BF_FOP_SUB || op->kind == BF_FOP_ADDS || op->kind == BF_FOP_COPY) &&
+  if ((op->kind == BF_FOP_ADD || op->kind == BF_FOP_SUB || op->kind == BF_FOP_ADDPAIR || op->kind == BF_FOP_ADDS || op->kind == BF_FOP_COPY) &&
       op->d.width < op->a.width)
     return "destination narrower than the operand";
   return NULL;

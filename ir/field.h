@@ -35,11 +35,15 @@ struct bf_fop {
   union {
     uint32_t desc;        // LOAD, LOADP, STORE
     uint32_t facts;       // MACK: index in the region's facts
+    uint32_t pattern;     // PATTERN: index in the region's patterns
   };
   uint32_t tap;
 };
 // Interval facts of a MACK, for the widths of its expansion: largest content of d's slice before, and of a's.
 struct bf_mack_facts { uint64_t d_hi, a_hi; };
+// Constants of a PATTERN, residues modulo 2^(width of d).
+#define BF_MAX_PATTERN_TAPS 8
+struct bf_pattern { uint64_t base, add[BF_MAX_PATTERN_TAPS]; uint8_t inputs, key; };
 struct bf_field {
   char *name;
   uint16_t width;
@@ -55,8 +59,12 @@ struct bf_region {
   size_t nops, ops_capacity;
   struct bf_mack_facts *facts;
   size_t nfacts, facts_capacity;
+  struct bf_pattern *patterns;
+  size_t npatterns, patterns_capacity;
+  size_t tail;            // first op of the requantization behind a sum, for reports; 0: none
   bool barrier_after;     // the next region sees what this one stored
   uint16_t columns_used;  // by the allocator
+  uint32_t joined, moves, spills;  // copies saved by coalescing; copies and trips to memory that the allocator added
 };
 
 // Memory, row spaces and data movement: the same notions as in isa/program.h, before encoding.
@@ -83,7 +91,9 @@ struct bf_fdesc {
   uint32_t tap_count[4];
   int32_t tap_step[4];
   uint64_t pad_value;
+  uint8_t bit, bits;      // a load of bits [bit, bit + bits) of the elements only; bits 0: of all
 };
+static inline unsigned bf_fdesc_bits(const struct bf_fdesc *desc, const struct bf_fmem *mem) { return desc->bits ? desc->bits : mem->bits; }
 
 struct bf_flayer {
   const struct bf_node *node;

@@ -17,6 +17,7 @@ static void print_op(const struct bf_fprogram *program, const struct bf_region *
   bf_buf_printf(out, "    %s%s", op->in_stream ? "~ " : "", info->name);
   const char *separator = "";
   for (const char *o = info->operands; *o; o++, separator = ",") {
+    if (op->kind == BF_FOP_PATTERN && *o == 'b' && !op->b.width) continue;
     bf_buf_puts(out, separator);
     print_slice(region, *o == 'd' ? &op->d : *o == 'a' ? &op->a : &op->b, out);
   }
@@ -24,6 +25,11 @@ static void print_op(const struct bf_fprogram *program, const struct bf_region *
   else if (info->has_imm) bf_buf_printf(out, ", #%" PRIu64, op->imm);
   if (info->has_desc)
     bf_buf_printf(out, ", @%s.desc%u[%u]", program->mems[program->descs[op->desc].mem].name, op->desc, op->tap);
+  if (op->kind == BF_FOP_PATTERN) {
+    const struct bf_pattern *p = &region->patterns[op->pattern];
+    bf_buf_printf(out, ", key %u: %#" PRIx64 " +", p->key, p->base);
+    for (unsigned i = 0; i < p->inputs; i++) bf_buf_printf(out, " %#" PRIx64, p->add[i]);
+  }
   bf_buf_puts(out, "\n");
 }
 

@@ -50,7 +50,7 @@ struct ap_frame {
 enum ap_name_space {
   AP_NAME_VALUE,   // .equ and labels
   AP_NAME_FIELD,
-  AP_NAME_TENSOR, AP_NAME_GRID, AP_NAME_DESC, AP_NAME_HOST, AP_NAME_TABLE, AP_NAME_STREAM,
+  AP_NAME_TENSOR, AP_NAME_GRID, AP_NAME_DESC, AP_NAME_HOST, AP_NAME_TABLE, AP_NAME_STREAM, AP_NAME_PATTERN,
   AP_NAME_MACRO,
   AP_NAME_SPACES
 };
@@ -114,10 +114,11 @@ struct ap_parser {
   struct { struct ap_token *items; size_t count, capacity; } code_at;
   struct { struct ap_table *items; size_t count, capacity; } tables;
   struct { struct ap_stream *items; size_t count, capacity; } streams;
+  struct { struct ap_pattern *items; size_t count, capacity; } patterns;
   struct { struct ap_micro *items; size_t count, capacity; } micros;
   struct { struct ap_profile *items; size_t count, capacity; } profiles;
   // Where items stand in the text, for the validator's errors.
-  struct ap_places { struct ap_token *items; size_t count, capacity; } record_at[AP_RECORD_COUNT], table_at, stream_at, profile_at;
+  struct ap_places { struct ap_token *items; size_t count, capacity; } record_at[AP_RECORD_COUNT], table_at, stream_at, profile_at, pattern_at;
   struct { struct ap_micro_place { struct ap_token where; enum ap_op op; uint8_t width[3]; } *items; size_t count, capacity; } micro_at;
   struct { uint64_t *items; size_t count, capacity; } consts;  // of values=
   struct { uint32_t *items; size_t count, capacity; } inputs, outputs;
@@ -194,6 +195,7 @@ void ap_parse_code(struct ap_parser *p, struct ap_token opening);
 void ap_parse_table(struct ap_parser *p, struct ap_token opening);
 void ap_parse_stream(struct ap_parser *p, struct ap_token opening);
 void ap_parse_micro(struct ap_parser *p, struct ap_token opening);
+void ap_parse_pattern(struct ap_parser *p, struct ap_token directive);  // asm_pattern.c: .pattern name key= base= add=[…]
 // An item's running number or, for a new name, the name. False after an error.
 bool ap_parse_item_name(struct ap_parser *p, enum ap_name_space space, size_t number, struct ap_token *name);
 
@@ -236,6 +238,7 @@ void ap_micros_complete(struct ap_parser *p);
 
 // ---- printer pieces, each with line ends
 
+void ap_asm_print_patterns(const struct ap_program *program, struct bf_buf *out);
 void ap_asm_print_micro(const struct ap_micro *micro, struct bf_buf *out);
 // "; line 12: conv1 = …" or nothing.
 void ap_asm_print_line(const struct ap_program *program, uint32_t line, struct bf_buf *out);

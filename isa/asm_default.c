@@ -145,7 +145,7 @@ static bool complete_desc(struct ap_parser *p, struct ap_desc *d, const struct a
     return false;
   }
   if (!has(filled, r, "bits"))
-    d->bits = tensors(p)[d->tensor].bits;
+    d->bits = (uint8_t)(tensors(p)[d->tensor].bits - (d->bit < tensors(p)[d->tensor].bits ? d->bit : 0));
   for (unsigned k = 0; k < 4 && !taps; k++)
     d->tap_count[k] = 1;
   if (!dims && !map_rows(p, d, &tensors(p)[d->tensor], filled))

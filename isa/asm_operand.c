@@ -165,10 +165,11 @@ static bool parse_tap(struct ap_parser *p, struct ap_instr *out) {
 }
 
 static bool parse_index(struct ap_parser *p, struct ap_instr *out) {
-  enum ap_name_space space = out->op == AP_OP_GRID    ? AP_NAME_GRID
-                             : out->op == AP_OP_STEPS ? AP_NAME_STREAM
-                             : out->op == AP_OP_HOST  ? AP_NAME_HOST
-                                                      : AP_NAME_VALUE;
+  enum ap_name_space space = out->op == AP_OP_GRID      ? AP_NAME_GRID
+                             : out->op == AP_OP_STEPS   ? AP_NAME_STREAM
+                             : out->op == AP_OP_HOST    ? AP_NAME_HOST
+                             : out->op == AP_OP_PATTERN ? AP_NAME_PATTERN
+                                                        : AP_NAME_VALUE;
   uint64_t value;
   ap_parse_accept(p, '#');
   if (!ap_parse_item(p, space, UINT32_MAX, &value))
@@ -211,13 +212,18 @@ static bool parse_operands(struct ap_parser *p, const struct ap_op_info *info, s
   const struct ap_format_info *format = ap_format_info(info->format);
   if (info->format == AP_FORMAT_KEY)
     return parse_keys(p, out);
-  for (unsigned i = 0; i < format->fields; i++)
-    if ((i && !ap_parse_expect(p, ',')) || !ap_parse_field(p, &out->f[i]))
+  for (unsigned i = 0; i < format->fields; i++) {
+    if (i && !ap_parse_expect(p, ','))
       return false;
+    if (i >= format->least && ap_parse_is(p, '#'))
+      return parse_index(p, out);  // the fields from here on are absent
+    if (!ap_parse_field(p, &out->f[i]))
+      return false;
+  }
   if (format->has_tap)
     return ap_parse_expect(p, ',') && parse_tap(p, out);
   if (format->has_index)
-    return parse_index(p, out);
+    return (format->fields == 0 || ap_parse_expect(p, ',')) && parse_index(p, out);
   return !format->has_imm || parse_imm(p, info, format->fields == 0, out);
 }
 

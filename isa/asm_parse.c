@@ -155,7 +155,7 @@ static bool once(struct ap_parser *p, struct ap_token directive, bool *seen) {
 
 static const char *const DIRECTIVES[] = {
     ".aps", ".network", ".machine", ".tensor", ".grid", ".desc", ".host", ".input", ".output", ".layer", ".code", ".profile",
-    ".table", ".stream", ".micro", ".const", ".source", ".equ", ".field", ".temp", ".macro", ".endm", ".repeat", ".endr", ".end"};
+    ".table", ".stream", ".pattern", ".micro", ".const", ".source", ".equ", ".field", ".temp", ".macro", ".endm", ".repeat", ".endr", ".end"};
 
 static void parse_equ(struct ap_parser *p) {
   struct ap_token name = p->token;
@@ -203,6 +203,8 @@ static bool parse_block(struct ap_parser *p, struct ap_token directive) {
     ap_parse_table(p, directive);
   else if (ap_token_is(p, directive, ".stream"))
     ap_parse_stream(p, directive);
+  else if (ap_token_is(p, directive, ".pattern"))
+    ap_parse_pattern(p, directive);
   else if (ap_token_is(p, directive, ".micro"))
     ap_parse_micro(p, directive);
   else if (ap_token_is(p, directive, ".const") && once(p, directive, &p->has_const))
@@ -269,6 +271,7 @@ static void finish(struct ap_parser *p) {
   to->code = take(p, p->code.items, p->code.count, sizeof *to->code, &to->ncode);
   to->tables = take(p, p->tables.items, p->tables.count, sizeof *to->tables, &to->ntables);
   to->streams = take(p, p->streams.items, p->streams.count, sizeof *to->streams, &to->nstreams);
+  to->patterns = take(p, p->patterns.items, p->patterns.count, sizeof *to->patterns, &to->npatterns);
   to->micros = take(p, p->micros.items, p->micros.count, sizeof *to->micros, &to->nmicros);
   to->profiles = take(p, p->profiles.items, p->profiles.count, sizeof *to->profiles, &to->nprofiles);
   to->inputs = take(p, p->inputs.items, p->inputs.count, sizeof *to->inputs, &to->ninputs);
@@ -323,6 +326,7 @@ static struct ap_token place_of(const struct ap_parser *p, enum ap_place place, 
     case AP_PLACE_HOST: return nth_place(&p->record_at[AP_RECORD_HOST], number);
     case AP_PLACE_TABLE: return nth_place(&p->table_at, number);
     case AP_PLACE_STREAM: return nth_place(&p->stream_at, number);
+    case AP_PLACE_PATTERN: return nth_place(&p->pattern_at, number);
     case AP_PLACE_PROFILE: return nth_place(&p->profile_at, number);
     case AP_PLACE_MICRO: return micro_place(p, number);
     default: return p->code_at.items[number];

@@ -27,7 +27,7 @@ static bool parse_place(struct ap_parser *p, struct ap_lit *lit) {
   return true;
 }
 
-// 0, 1, k5, ~k5, s3
+// 0, 1, k5, ~k5, s3, p7
 static bool parse_lit_value(struct ap_parser *p, struct ap_lit *lit) {
   uint64_t value;
   size_t length;
@@ -37,10 +37,10 @@ static bool parse_lit_value(struct ap_parser *p, struct ap_lit *lit) {
     ap_parse_next(p);
     return true;
   }
-  bool sum = !inverted && p->token.kind == AP_TOKEN_WORD && *ap_parse_text(p, &length) == 's';
-  if (!ap_parse_prefixed(p, sum ? "s" : "k", 63, &value))
+  char letter = !inverted && p->token.kind == AP_TOKEN_WORD ? *ap_parse_text(p, &length) : 'k';
+  if (!ap_parse_prefixed(p, letter == 's' ? "s" : letter == 'p' ? "p" : "k", 63, &value))
     return false;
-  lit->value = sum ? AP_LIT_S : inverted ? AP_LIT_NOT_K : AP_LIT_K;
+  lit->value = letter == 's' ? AP_LIT_S : letter == 'p' ? AP_LIT_P : inverted ? AP_LIT_NOT_K : AP_LIT_K;
   lit->kbit = (uint8_t)value;
   return true;
 }

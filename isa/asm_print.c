@@ -16,7 +16,7 @@ void ap_asm_print_instr(const struct ap_instr *instr, struct bf_buf *out) {
   unsigned at = 0;  // first bit of a field's key
   for (unsigned i = 0; i < format->fields; i++) {
     unsigned width = instr->f[i].width;
-    if (info->format == AP_FORMAT_KEY && i && width == 0)
+    if (i >= format->least && width == 0)
       break;
     bf_buf_printf(out, "%sc%u:%u", separator, instr->f[i].col, width);
     if (info->format == AP_FORMAT_KEY)
@@ -43,6 +43,7 @@ static void print_literal(const struct ap_lit *lit, struct bf_buf *out) {
   case AP_LIT_K: bf_buf_printf(out, "=k%u", lit->kbit); break;
   case AP_LIT_NOT_K: bf_buf_printf(out, "=~k%u", lit->kbit); break;
   case AP_LIT_S: bf_buf_printf(out, "=s%u", lit->kbit); break;
+  case AP_LIT_P: bf_buf_printf(out, "=p%u", lit->kbit); break;
   default:
     if (lit->slot != AP_SLOT_SUM)  // counts what is tagged: no value
       bf_buf_puts(out, lit->value == AP_LIT_1 ? "=1" : "=0");
@@ -215,6 +216,7 @@ void ap_asm_print(const struct ap_program *p, struct bf_buf *out) {
   print_profiles(p, out);
   print_tables(p, out);
   print_streams(p, out);
+  ap_asm_print_patterns(p, out);
   for (uint32_t i = 0; i < p->nmicros; i++) {
     bf_buf_puts(out, "\n");
     ap_asm_print_micro(&p->micros[i], out);

@@ -9,7 +9,8 @@ const char *ap_name_space_text(enum ap_name_space space) {
   static const char *const TEXTS[AP_NAME_SPACES] = {
       [AP_NAME_VALUE] = "a value or label", [AP_NAME_FIELD] = "a field",   [AP_NAME_TENSOR] = "a tensor",
       [AP_NAME_GRID] = "a grid",            [AP_NAME_DESC] = "a descriptor", [AP_NAME_HOST] = "a host op",
-      [AP_NAME_TABLE] = "a table",          [AP_NAME_STREAM] = "a stream", [AP_NAME_MACRO] = "a macro"};
+      [AP_NAME_TABLE] = "a table",          [AP_NAME_STREAM] = "a stream",
+      [AP_NAME_PATTERN] = "a pattern",      [AP_NAME_MACRO] = "a macro"};
   return TEXTS[space];
 }
 

@@ -26,6 +26,7 @@ void ap_parser_free(struct ap_parser *p) {
   free(p->code_at.items);
   free(p->micro_at.items);
   free(p->table_at.items);
+  free(p->pattern_at.items);
   free(p->stream_at.items);
   free(p->profile_at.items);
   for (unsigned i = 0; i < AP_RECORD_COUNT; i++)

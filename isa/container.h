@@ -18,6 +18,7 @@
   X(MICRO, ".ap.micro")        \
   X(TABLES, ".ap.tables")      \
   X(STREAMS, ".ap.streams")    \
+  X(PATTERNS, ".ap.patterns")  \
   X(CODE, ".ap.code")          \
   X(CONST, ".ap.const")        \
   X(LINES, ".ap.lines")        \

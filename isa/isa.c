@@ -11,8 +11,8 @@ const struct ap_op_info ap_op_table[AP_OP_LIMIT] = {
 };
 
 static const struct ap_format_info FORMATS[AP_FORMAT_COUNT] = {
-#define AP_FORMAT(id, nfields, index, with_tap, with_imm, nwords, text)                             \
-  [AP_FORMAT_##id] = {.fields = nfields, .has_index = index, .has_tap = with_tap, .has_imm = with_imm, \
+#define AP_FORMAT(id, nleast, nfields, index, with_tap, with_imm, nwords, text)                               \
+  [AP_FORMAT_##id] = {.least = nleast, .fields = nfields, .has_index = index, .has_tap = with_tap, .has_imm = with_imm, \
                       .words = nwords, .pattern = text},
 #include "isa/formats.def"
 };
@@ -41,17 +41,23 @@ static struct ap_field unpack_field(uint64_t bits) {
   return (struct ap_field){.col = (uint16_t)(bits & 0x3FF), .width = (uint8_t)((bits >> 10 & 0x3F) + 1)};
 }
 
-// Fields of a KEY instruction: those with a width come first.
-static unsigned key_fields(const struct ap_instr *instr) {
+// Formats with a number of fields of their own carry it in the word.
+static bool is_counted(const struct ap_format_info *format) { return format->least < format->fields; }
+
+// Fields of such an instruction: those with a width come first.
+static unsigned given_fields(const struct ap_instr *instr) {
   return instr->f[1].width == 0 ? 1 : instr->f[2].width == 0 ? 2 : 3;
 }
 
+// The index is in the upper half of the first word or, where the fields leave no room for it, the lower half of the second.
+static bool index_follows(const struct ap_format_info *format) { return format->has_index && format->words == 2; }
+
 // The bits of the first word that carry something; all others are zero.
 static uint64_t used_bits(const struct ap_format_info *format, unsigned fields) {
-  uint64_t used = format == &FORMATS[AP_FORMAT_KEY] ? 0x3FF : 0xFF;
+  uint64_t used = is_counted(format) ? 0x3FF : 0xFF;
   for (unsigned i = 0; i < fields; i++)
     used |= (uint64_t)0xFFFF << field_shift(format, i);
-  if (format->has_index)
+  if (format->has_index && !index_follows(format))
     used |= 0xFFFFFFFF00000000u;
   return used;
 }
@@ -60,14 +66,16 @@ unsigned ap_encode(const struct ap_instr *instr, uint64_t words[2]) {
   const struct ap_format_info *format = &FORMATS[ap_op_table[instr->op].format];
   uint64_t word = (uint64_t)instr->op;
   unsigned fields = format->fields;
-  if (format == &FORMATS[AP_FORMAT_KEY]) {
-    fields = key_fields(instr);
+  if (is_counted(format)) {
+    fields = given_fields(instr);
     word |= (uint64_t)fields << 8;
   }
   for (unsigned i = 0; i < fields; i++)
     word |= pack_field(instr->f[i]) << field_shift(format, i);
   if (format->has_tap)
     word |= (uint64_t)(instr->index & 0xFFFFu) << 32 | (uint64_t)instr->tap << 48;
+  else if (index_follows(format))
+    words[1] = instr->index;
   else if (format->has_index)
     word |= (uint64_t)instr->index << 32;
   words[0] = word;
@@ -89,9 +97,9 @@ unsigned ap_decode(const uint64_t *words, size_t count, struct ap_instr *out, co
     return 0;
   }
   const struct ap_format_info *format = &FORMATS[info->format];
-  unsigned fields = info->format == AP_FORMAT_KEY ? (unsigned)(word >> 8 & 3) : format->fields;
-  if (info->format == AP_FORMAT_KEY && fields == 0) {
-    *why = "an instruction with a key, but no fields";
+  unsigned fields = is_counted(format) ? (unsigned)(word >> 8 & 3) : format->fields;
+  if (fields < format->least) {
+    *why = "an instruction with too few fields";
     return 0;
   }
   if (word & ~used_bits(format, fields)) {
@@ -99,7 +107,11 @@ unsigned ap_decode(const uint64_t *words, size_t count, struct ap_instr *out, co
     return 0;
   }
   if (count < format->words) {
-    *why = "the immediate word is missing";
+    *why = "the second word is missing";
+    return 0;
+  }
+  if (index_follows(format) && words[1] >> 32) {
+    *why = "a reserved bit is set";
     return 0;
   }
   out->op = (enum ap_op)(word & 0xFF);
@@ -109,7 +121,7 @@ unsigned ap_decode(const uint64_t *words, size_t count, struct ap_instr *out, co
     out->index = (uint32_t)(word >> 32 & 0xFFFF);
     out->tap = (uint16_t)(word >> 48);
   } else if (format->has_index) {
-    out->index = (uint32_t)(word >> 32);
+    out->index = (uint32_t)(index_follows(format) ? words[1] : word >> 32);
   }
   if (format->has_imm)
     out->imm = words[1];

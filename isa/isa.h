@@ -10,6 +10,8 @@
 #define AP_MAX_LOOP_NEST 4
 #define AP_FLAG_COLUMNS 4  // columns 0..3: carry C, F, G, H; zero between instructions
 #define AP_MAX_ROW_DISTANCE 65535
+#define AP_MAX_PATTERN_INPUTS 8  // columns of a in a pattern instruction
+#define AP_MAX_PATTERN_KEY 8     // and of b
 
 // Features of an array.
 #define AP_FEATURE_ACCUMULATE 1u   // a compare may OR into the tag
@@ -37,7 +39,7 @@ enum ap_width_rule {
 #include "isa/width_rules.def"
   AP_RULE_COUNT
 };
-enum ap_imm_bound { AP_IMM_NONE, AP_IMM_D, AP_IMM_A, AP_IMM_KEY, AP_IMM_ROWS };
+enum ap_imm_bound { AP_IMM_NONE, AP_IMM_D, AP_IMM_A, AP_IMM_KEY, AP_IMM_ROWS, AP_IMM_PATTERN };
 enum ap_tag_use { AP_TAG_CLOBBERS, AP_TAG_SETS, AP_TAG_USES, AP_TAG_TAKES };
 
 struct ap_op_info {
@@ -52,7 +54,7 @@ struct ap_op_info {
   const char *semantics;
 };
 struct ap_format_info {
-  unsigned fields;  // KEY: at most
+  unsigned least, fields;  // number of fields: at least, at most
   bool has_index, has_tap, has_imm;
   unsigned words;
   const char *pattern;
@@ -67,7 +69,7 @@ enum ap_op ap_op_find(const char *mnemonic, size_t length);  // AP_OP_INVALID if
 
 // Whether the widths (0: no such field) satisfy the rule of the op; else what is wrong (static text).
 const char *ap_widths_check(const struct ap_op_info *info, const uint8_t width[3]);
-// Number of meaningful bits of an immediate at these widths; 0 without one.
+// Number of meaningful bits of an immediate (or of a pattern's key) at these widths; 0 without one.
 unsigned ap_imm_width(const struct ap_op_info *info, const uint8_t width[3]);
 
 // A field: `width` columns (1..64) from column `col`, least significant bit first.
@@ -78,7 +80,7 @@ struct ap_field {
 struct ap_instr {
   enum ap_op op;
   struct ap_field f[3];  // d, a, b
-  uint32_t index;        // grid, loop count, stream, host op; descriptor of a load or store
+  uint32_t index;        // grid, loop count, stream, host op, pattern; descriptor of a load or store
   uint16_t tap;
   uint64_t imm;
 };

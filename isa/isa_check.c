@@ -21,6 +21,7 @@ unsigned ap_imm_width(const struct ap_op_info *info, const uint8_t width[3]) {
   case AP_IMM_A: return width[1];
   case AP_IMM_KEY: return (unsigned)width[0] + width[1] + width[2];
   case AP_IMM_ROWS: return 16;
+  case AP_IMM_PATTERN: return width[2];
   default: return 0;
   }
 }
@@ -35,12 +36,12 @@ static const char *check_field(struct ap_field f, unsigned columns) {
   return NULL;
 }
 
-// Every operand that the format has is in range, and every one that it has not is zero. KEY has one to three fields.
+// Every operand that the format has is in range, and every one that it has not is zero.
 static const char *check_shape(const struct ap_instr *in, const struct ap_op_info *info, unsigned columns) {
   const struct ap_format_info *format = ap_format_info(info->format);
   for (unsigned i = 0; i < 3; i++) {
     struct ap_field f = in->f[i];
-    bool may_lack = info->format == AP_FORMAT_KEY && i > 0;
+    bool may_lack = i >= format->least;
     if (i >= format->fields || (may_lack && f.width == 0)) {
       if (f.col || f.width)
         return "an operand that the format does not have";

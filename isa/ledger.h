@@ -115,6 +115,18 @@ struct ap_profile_use {
 void ap_profile_accounts(const struct ap_program *program, uint32_t profile, const struct ap_account *layers,
                          struct ap_account *out);
 
+// Why a layer's code is as it is, for reports: the plan that was chosen, by estimates, and the best of each other kind. The compiler knows it; a
+// program doesn't.
+struct ap_report_rejected { const char *scheme; double cycles, energy_j; };  // estimates
+struct ap_report_plan {
+  const char *plan;         // NULL: nothing to choose
+  double cycles, energy_j;  // estimates for it
+  double bound;             // cycles that no schedule can do without, 0: not known
+  double scheme_bound;      // the same for code of the chosen kind
+  const struct ap_report_rejected *rejected;
+  unsigned nrejected;
+};
+
 // Reports (text table and the JSON of the command-line contract) from accounts; used by compiler and runtime.
 struct ap_report {
   const struct ap_program *program;
@@ -129,6 +141,7 @@ struct ap_report {
   uint32_t nuses;
   uint64_t switches;    // changes of the profile from one execution to the next
   const char *count;    // "exact" or "expected"
+  const struct ap_report_plan *plans;  // a layer each, or NULL
 };
 void ap_report_text(const struct ap_report *report, struct bf_buf *out);
 void ap_report_json(const struct ap_report *report, struct bf_buf *out);

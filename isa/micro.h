@@ -26,13 +26,15 @@ const struct ap_step_info *ap_step_info(unsigned kind);  // NULL for an unknown 
 // which is 0 when an instruction begins (count steps only).
 enum ap_lit_slot { AP_SLOT_D, AP_SLOT_A, AP_SLOT_B, AP_SLOT_FLAG, AP_SLOT_PARTNER, AP_SLOT_SUM, AP_SLOT_COUNT };
 // Value of a literal: a constant, bit `kbit` of the immediate, its complement, or bit `kbit` of the sum register (writes only).
-enum ap_lit_value { AP_LIT_0, AP_LIT_1, AP_LIT_K, AP_LIT_NOT_K, AP_LIT_S, AP_LIT_COUNT };
+// Instructions with a pattern: K is a bit of its key; P (writes only) bit `kbit` of base + the sum of add[i] over the bits i of field a
+// that the latest compare step of the instruction searched for as 1 (base before there was one), modulo 2^W(d).
+enum ap_lit_value { AP_LIT_0, AP_LIT_1, AP_LIT_K, AP_LIT_NOT_K, AP_LIT_S, AP_LIT_P, AP_LIT_COUNT };
 
 struct ap_lit {
   uint8_t slot;   // enum ap_lit_slot
   uint8_t bit;    // column = field(slot).col + bit; FLAG: column = bit; SUM: power of two
   uint8_t value;  // enum ap_lit_value; 1 in a count step
-  uint8_t kbit;   // for K, NOT_K and S; 0 otherwise
+  uint8_t kbit;   // for K, NOT_K, S and P; 0 otherwise
 };
 struct ap_step {
   uint8_t kind;   // enum ap_step_kind

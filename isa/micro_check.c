@@ -16,7 +16,7 @@ bool ap_micro_widths_legal(enum ap_op op, const uint8_t width[3]) {
     return false;
   }
   for (unsigned i = 0; i < 3; i++) {
-    bool wanted = i < info->micro_widths, may_lack = info->format == AP_FORMAT_KEY && i > 0;
+    bool wanted = i < info->micro_widths, may_lack = i >= ap_format_info(info->format)->least;
     if (width[i] > AP_MAX_WIDTH || (wanted && !may_lack ? width[i] < 1 : width[i] != 0 && !wanted)) {
       return false;
     }
@@ -56,6 +56,10 @@ static const char *check_lit(const struct ap_micro *m, unsigned kind, const stru
   }
   if (lit->slot == AP_SLOT_SUM && lit->value != AP_LIT_1) {
     return "a count step with another value than 1";
+  }
+  if (lit->value == AP_LIT_P) {
+    bool fits = ap_op_info(m->op)->imm == AP_IMM_PATTERN && ap_step_info(kind)->literals == AP_LITERALS_VALUE;
+    return fits && lit->kbit < m->width[0] ? NULL : "a bit of a pattern's sum that the instruction does not have, or that is not written";
   }
   if (lit->value == AP_LIT_S) {
     return ap_step_info(kind)->literals == AP_LITERALS_VALUE && lit->kbit < 64 ? NULL

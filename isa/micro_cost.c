@@ -26,7 +26,7 @@ static double same_value(const struct ap_micro *m, const struct ap_step *compare
     if (lit->slot != write->slot || lit->bit != write->bit) {
       continue;
     }
-    if (write->value == AP_LIT_S) {
+    if (write->value == AP_LIT_S || write->value == AP_LIT_P) {
       return 0.5;
     }
     bool lit_keyed = lit->value >= AP_LIT_K, write_keyed = write->value >= AP_LIT_K;

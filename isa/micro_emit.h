@@ -53,7 +53,7 @@ void gen_bit_step(struct gen *g, enum ap_bit_step step, unsigned kbit, const str
                sizeof((const struct bind[]){__VA_ARGS__}) / sizeof(struct bind))
 
 // Writes bits [first, end) of d, and `extra` if it is not NULL: one step if the write mask may cover many columns, else one a column.
-// value K: bit i of the immediate; S: bit i of the sum register.
+// value K: bit i of the immediate; S: bit i of the sum register; P: bit i of the pattern's sum.
 void gen_write_range(struct gen *g, enum ap_step_kind kind, unsigned first, unsigned end, enum ap_lit_value value,
                      const struct ap_lit *extra);
 void gen_clear(struct gen *g);                           // d := 0 in all rows
@@ -65,5 +65,6 @@ bool gen_products(struct gen *g, enum ap_op op);    // micro_mul.c
 bool gen_logic(struct gen *g, enum ap_op op);       // micro_logic.c: constants, copies, bitwise
 bool gen_order(struct gen *g, enum ap_op op);       // micro_order.c: comparisons, maxima, clamps
 bool gen_rows(struct gen *g, enum ap_op op);        // micro_rows.c: raw steps, and between rows
+bool gen_pattern(struct gen *g, enum ap_op op);     // micro_pattern.c
 
 #endif

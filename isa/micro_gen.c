@@ -67,7 +67,7 @@ void gen_bit_step(struct gen *g, enum ap_bit_step step, unsigned kbit, const str
 void gen_write_range(struct gen *g, enum ap_step_kind kind, unsigned first, unsigned end, enum ap_lit_value value,
                      const struct ap_lit *extra) {
   struct ap_lit lits[AP_MAX_WIDTH + 1];
-  bool numbered = value == AP_LIT_K || value == AP_LIT_S;
+  bool numbered = value == AP_LIT_K || value == AP_LIT_S || value == AP_LIT_P;
   unsigned count = 0;
   for (unsigned i = first; i < end; i++) {
     lits[count++] = at_k(AP_SLOT_D, i, value, numbered ? i : 0);
@@ -108,7 +108,7 @@ bool ap_micro_generate(enum ap_op op, const uint8_t width[3], unsigned features,
   out->op = op;
   memcpy(out->width, width, sizeof out->width);
   struct gen g = {.out = out, .features = features};
-  if (gen_arithmetic(&g, op) || gen_products(&g, op) || gen_logic(&g, op) || gen_order(&g, op) || gen_rows(&g, op)) {
+  if (gen_arithmetic(&g, op) || gen_products(&g, op) || gen_logic(&g, op) || gen_order(&g, op) || gen_rows(&g, op) || gen_pattern(&g, op)) {
     return true;
   }
   ap_micro_free(out);

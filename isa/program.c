@@ -14,6 +14,13 @@ void ap_program_free(struct ap_program *program) {
   free(program);
 }
 
+uint64_t ap_pattern_sum(const struct ap_pattern *pattern, unsigned set) {
+  uint64_t sum = pattern->base;
+  for (unsigned i = 0; i < AP_MAX_PATTERN_INPUTS; i++)
+    sum += set >> i & 1 ? pattern->add[i] : 0;
+  return sum;
+}
+
 // Opcode and widths as a number: programs are in its order.
 static uint32_t micro_key(enum ap_op op, const uint8_t width[3]) {
   return (uint32_t)op << 24 | (uint32_t)width[0] << 16 | (uint32_t)width[1] << 8 | width[2];

@@ -41,14 +41,25 @@ struct ap_grid {
 struct ap_desc {
   uint32_t grid;        // the grid it is used in
   uint32_t tensor;
-  uint8_t bits;         // = tensor bits
+  uint8_t bits;         // a load moves bits [bit, bit + bits) of the element, a store all
   uint8_t row_dim[4];   // 0..3, or 255: this row dimension does not select (broadcast)
   int32_t row_stride[4];
   int32_t origin[4];
   uint32_t tap_count[4];
   int32_t tap_step[4];
-  uint64_t pad_value;
+  uint64_t pad_value;   // `bits` bits
+  uint8_t bit;
 };
+
+// Numbers of a pattern instruction, residues modulo 2^W(d): in rows whose field b holds `key` the sum of base and add[i] over the
+// set bits i of field a. add[inputs] and above are 0.
+struct ap_pattern {
+  uint8_t inputs;  // = W(a)
+  uint64_t key;    // below 2^W(b); 0 without b
+  uint64_t base, add[AP_MAX_PATTERN_INPUTS];
+};
+// base + the sum of add[i] over the set bits i of `set`, modulo 2^64.
+uint64_t ap_pattern_sum(const struct ap_pattern *pattern, unsigned set);
 
 // A table of instructions (MOVE and COMPUTE only) and the streams of indices into it.
 struct ap_table { struct ap_instr *items; uint32_t count; };
@@ -83,7 +94,7 @@ struct ap_blob { char *data; size_t length; };
 
 // What an error of the validator is about.
 enum ap_place { AP_PLACE_INSTR, AP_PLACE_TENSOR, AP_PLACE_GRID, AP_PLACE_DESC, AP_PLACE_HOST, AP_PLACE_MICRO, AP_PLACE_TABLE, AP_PLACE_STREAM,
-                AP_PLACE_PROFILE };
+                AP_PLACE_PROFILE, AP_PLACE_PATTERN };
 
 #define AP_MAX_WEIGHTS_TEXT 200  // letters of ap_program.weights
 
@@ -101,6 +112,7 @@ struct ap_program {
   struct ap_desc *descs; uint32_t ndescs;
   struct ap_table *tables; uint32_t ntables;
   struct ap_stream *streams; uint32_t nstreams;
+  struct ap_pattern *patterns; uint32_t npatterns;
   struct ap_host *hosts; uint32_t nhosts;
   struct ap_micro *micros; uint32_t nmicros;   // sorted by (op, widths), unique
   struct ap_layer *layers; uint32_t nlayers;   // cover code without overlap, in order

@@ -79,6 +79,25 @@ static json_t *events_json(const struct ap_account *a) {
   return o;
 }
 
+static void add_plan(json_t *o, const struct ap_report_plan *p) {
+  json_t *rejected = json_array();
+  for (unsigned i = 0; i < p->nrejected; i++) {
+    json_t *item = json_object();
+    json_object_set_new(item, "scheme", text(p->rejected[i].scheme));
+    json_object_set_new(item, "cycles", real(p->rejected[i].cycles));
+    json_object_set_new(item, "energy_j", real(p->rejected[i].energy_j));
+    json_array_append_new(rejected, item);
+  }
+  json_object_set_new(o, "bound_cycles", real(p->bound));
+  json_object_set_new(o, "plan", p->plan != NULL ? text(p->plan) : json_null());
+  if (p->plan != NULL) {
+    json_object_set_new(o, "estimated_cycles", real(p->cycles));
+    json_object_set_new(o, "estimated_energy_j", real(p->energy_j));
+    json_object_set_new(o, "scheme_bound_cycles", real(p->scheme_bound));
+  }
+  json_object_set_new(o, "rejected", rejected);
+}
+
 static json_t *layer_json(const struct ap_report *r, uint32_t i) {
   const struct ap_layer *layer = &r->program->layers[i];
   const struct ap_account *a = &r->layers[i];
@@ -96,6 +115,9 @@ static json_t *layer_json(const struct ap_report *r, uint32_t i) {
   json_object_set_new(o, "energy_j", real(a->energy_j));
   json_object_set_new(o, "columns_used", integer(layer->columns_used));
   json_object_set_new(o, "events", events_json(a));
+  if (r->plans != NULL) {
+    add_plan(o, &r->plans[i]);
+  }
   return o;
 }
 

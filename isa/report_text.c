@@ -78,6 +78,39 @@ static void print_uses(const struct ap_report *r, struct bf_buf *out) {
                 (unsigned long long)r->switches, AP_SWITCH_CYCLES);
 }
 
+static void print_bound(double bound, const struct ap_account *layer, struct bf_buf *out) {
+  if (bound > 0) {
+    bf_buf_printf(out, " %12.0f %7.4g", bound, (double)layer->time.cycles / bound);
+  } else {
+    bf_buf_printf(out, " %12s %7s", "-", "-");
+  }
+}
+
+// What was chosen, how far from the bound that is, and what the others were estimated at.
+static void print_plans(const struct ap_report *r, struct bf_buf *out) {
+  bf_buf_printf(out, "\n%-24s %12s %7s %12s %7s  %s\n", "layer", "bound", "times", "plan's own", "times",
+                "plan [estimate; rejected: estimates], cycles and energy");
+  for (uint32_t i = 0; i < r->program->nlayers; i++) {
+    const struct ap_report_plan *p = &r->plans[i];
+    char energy[32];
+    if (p->bound <= 0 && p->plan == NULL) {
+      continue;
+    }
+    bf_buf_printf(out, "%-24.24s", r->program->layers[i].name);
+    print_bound(p->bound, &r->layers[i], out);
+    print_bound(p->plan != NULL ? p->scheme_bound : 0, &r->layers[i], out);
+    if (p->plan != NULL) {
+      bf_buf_printf(out, "  %s [%.4g, %s", p->plan, p->cycles, metric(energy, sizeof energy, p->energy_j, "J"));
+      for (unsigned k = 0; k < p->nrejected; k++) {
+        bf_buf_printf(out, "%s %s %.4g, %s", k == 0 ? "; rejected:" : ";", p->rejected[k].scheme, p->rejected[k].cycles,
+                      metric(energy, sizeof energy, p->rejected[k].energy_j, "J"));
+      }
+      bf_buf_puts(out, "]");
+    }
+    bf_buf_puts(out, "\n");
+  }
+}
+
 void ap_report_text(const struct ap_report *r, struct bf_buf *out) {
   const struct ap_program *p = r->program;
   struct ap_figures f = ap_report_figures(r);
@@ -113,5 +146,8 @@ void ap_report_text(const struct ap_report *r, struct bf_buf *out) {
   print_totals(r, &f, out);
   if (r->uses != NULL) {
     print_uses(r, out);
+  }
+  if (r->plans != NULL) {
+    print_plans(r, out);
   }
 }

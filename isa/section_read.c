@@ -200,6 +200,31 @@ static void take_streams(struct ap_program *p, struct ap_cursor *c) {
   }
 }
 
+static void take_pattern(struct ap_cursor *c, struct ap_pattern *pattern) {
+  size_t at = c->at;
+  pattern->inputs = (uint8_t)ap_cursor_uint(c, 1);
+  pattern->key = ap_cursor_uint(c, 1);
+  unsigned bytes = (unsigned)ap_cursor_uint(c, 1);
+  if (!c->bad && (pattern->inputs < 1 || pattern->inputs > AP_MAX_PATTERN_INPUTS))
+    fail(c, at, "the inputs of a pattern are not 1 to 8");
+  if (!c->bad && (bytes < 1 || bytes > 8))
+    fail(c, at, "the number size of a pattern is not 1 to 8");
+  if (c->bad)
+    return;
+  uint64_t all = pattern->base = ap_cursor_uint(c, bytes);
+  for (unsigned i = 0; i < pattern->inputs; i++)
+    all |= pattern->add[i] = ap_cursor_uint(c, bytes);
+  if (bytes > 1 && all >> 8 * (bytes - 1) == 0)
+    fail(c, at, "the number size of a pattern is larger than needed");
+}
+
+static void take_patterns(struct ap_program *p, struct ap_cursor *c) {
+  p->npatterns = take_count(c, 5);
+  p->patterns = bf_arena_alloc(&p->arena, p->npatterns, sizeof *p->patterns);
+  for (uint32_t i = 0; i < p->npatterns && !c->bad; i++)
+    take_pattern(c, &p->patterns[i]);
+}
+
 static void take_code(struct ap_program *p, struct ap_cursor *c) {
   if (c->length / 8 > UINT32_MAX) {
     fail(c, 0, "the section is too long");
@@ -281,6 +306,7 @@ bool ap_section_read(enum ap_section section, struct ap_reader *r, struct ap_cur
   case AP_SECTION_MICRO: take_micros(p, c); break;
   case AP_SECTION_TABLES: take_tables(p, c); break;
   case AP_SECTION_STREAMS: take_streams(p, c); break;
+  case AP_SECTION_PATTERNS: take_patterns(p, c); break;
   case AP_SECTION_CODE: take_code(p, c); break;
   case AP_SECTION_CONST: take_consts(p, c); break;
   case AP_SECTION_LINES: take_lines(p, c); break;

@@ -119,6 +119,28 @@ static void put_streams(const struct ap_program *p, struct bf_buf *out) {
   }
 }
 
+// Each number in the fewest bytes that hold all of its pattern.
+static void put_pattern(const struct ap_pattern *pattern, struct bf_buf *out) {
+  uint64_t all = pattern->base;
+  unsigned bytes = 1;
+  for (unsigned i = 0; i < pattern->inputs; i++)
+    all |= pattern->add[i];
+  while (bytes < 8 && all >> 8 * bytes)
+    bytes++;
+  put_byte(out, pattern->inputs);
+  put_byte(out, pattern->key);
+  put_byte(out, bytes);
+  for (unsigned i = 0; i <= pattern->inputs; i++)
+    for (unsigned b = 0; b < bytes; b++)
+      put_byte(out, (i ? pattern->add[i - 1] : pattern->base) >> 8 * b & 0xFF);
+}
+
+static void put_patterns(const struct ap_program *p, struct bf_buf *out) {
+  bf_buf_u32(out, p->npatterns);
+  for (uint32_t i = 0; i < p->npatterns; i++)
+    put_pattern(&p->patterns[i], out);
+}
+
 static void put_consts(const struct ap_program *p, struct bf_buf *out) {
   bf_buf_u64(out, p->nconsts);
   for (uint64_t first = 0; first < p->nconsts; first += AP_CONST_CHUNK) {
@@ -162,6 +184,7 @@ void ap_section_write(enum ap_section section, const struct ap_program *p, struc
   case AP_SECTION_MICRO: put_micros(p, out); break;
   case AP_SECTION_TABLES: put_tables(p, out); break;
   case AP_SECTION_STREAMS: put_streams(p, out); break;
+  case AP_SECTION_PATTERNS: put_patterns(p, out); break;
   case AP_SECTION_CODE: put_words(p->code, p->ncode, out); break;
   case AP_SECTION_CONST: put_consts(p, out); break;
   case AP_SECTION_LINES: put_lines(p, out); break;

@@ -279,7 +279,7 @@ void ap_check_structure(struct ap_check *check) {
 
 bool ap_program_validate(const struct ap_program *program, struct bf_diags *diags) {
   static void (*const PARTS[])(struct ap_check *) = {ap_check_structure, ap_check_descriptors, ap_check_micros,
-                                                     ap_check_tables, ap_check_code, ap_check_profiles};
+                                                     ap_check_patterns, ap_check_tables, ap_check_code, ap_check_profiles};
   struct ap_check check = {.program = program, .diags = diags};
   check.table_grid = bf_alloc(program->ntables, sizeof *check.table_grid);
   for (size_t i = 0; i < BF_COUNT(PARTS) && check.errors == 0; i++)

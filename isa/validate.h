@@ -29,6 +29,7 @@ bool ap_check_full(const struct ap_check *check);  // enough errors
 void ap_check_structure(struct ap_check *check);    // header values, tensors, constants, inputs and outputs, host ops
 void ap_check_descriptors(struct ap_check *check);  // grids and descriptors
 void ap_check_micros(struct ap_check *check);       // microcode programs
+void ap_check_patterns(struct ap_check *check);     // numbers of pattern instructions
 void ap_check_tables(struct ap_check *check);       // tables and streams; fills table_grid
 void ap_check_code(struct ap_check *check);         // layers, regions, loops, every instruction, total work
 

@@ -71,6 +71,8 @@ static const char *check_move(const struct ap_program *p, const struct ap_instr 
   const struct ap_tensor *tensor = &p->tensors[desc->tensor];
   if (tensor->storage == AP_STORAGE_CONST)
     return "it stores into a constant";
+  if (desc->bits != tensor->bits)
+    return "it stores a part of the element's bits";
   for (unsigned k = 0; k < 4; k++) {
     int64_t low, high;
     ap_desc_bounds(p, desc, instr->tap, k, &low, &high);
@@ -80,8 +82,27 @@ static const char *check_move(const struct ap_program *p, const struct ap_instr 
   return NULL;
 }
 
+// The pattern of an instruction goes with its widths.
+static const char *check_pattern(const struct ap_program *p, const struct ap_instr *instr) {
+  if (instr->index >= p->npatterns)
+    return "its pattern does not exist";
+  const struct ap_pattern *pattern = &p->patterns[instr->index];
+  uint64_t all = pattern->base;
+  for (unsigned i = 0; i < pattern->inputs; i++)
+    all |= pattern->add[i];
+  if (pattern->inputs != instr->f[1].width)
+    return "field a is not as wide as its pattern has inputs";
+  if (pattern->key >> instr->f[2].width)
+    return "the key of its pattern is wider than field b";
+  if (instr->f[0].width < 64 && all >> instr->f[0].width)
+    return "a number of its pattern is wider than d";
+  return NULL;
+}
+
 static const char *check_compute(const struct ap_program *p, const struct ap_instr *instr) {
   const char *why = lacking(&p->machine, ap_op_info((unsigned)instr->op)->needs);
+  if (!why && instr->op == AP_OP_PATTERN)
+    why = check_pattern(p, instr);
   return why || ap_program_micro(p, instr) ? why : "there is no microcode for it";
 }
 
@@ -97,6 +118,23 @@ const char *ap_check_instr(const struct ap_program *program, const struct ap_ins
     return check_compute(program, instr);
   default:
     return "neither a move nor a computation";
+  }
+}
+
+void ap_check_patterns(struct ap_check *check) {
+  const struct ap_program *p = check->program;
+  for (uint32_t i = 0; i < p->npatterns && !ap_check_full(check); i++) {
+    const struct ap_pattern *pattern = &p->patterns[i];
+    uint64_t behind = 0;
+    for (unsigned k = pattern->inputs; k < AP_MAX_PATTERN_INPUTS; k++)
+      behind |= pattern->add[k];
+    if (pattern->inputs < 1 || pattern->inputs > AP_MAX_PATTERN_INPUTS)
+      ap_check_fail_at(check, AP_PLACE_PATTERN, i, "pattern %u: %u inputs (allowed: 1..%u)", i, pattern->inputs,
+                       AP_MAX_PATTERN_INPUTS);
+    else if (pattern->key >> AP_MAX_PATTERN_KEY)
+      ap_check_fail_at(check, AP_PLACE_PATTERN, i, "pattern %u: its key has more than %u bits", i, AP_MAX_PATTERN_KEY);
+    else if (behind)
+      ap_check_fail_at(check, AP_PLACE_PATTERN, i, "pattern %u: a number behind its last input", i);
   }
 }
 

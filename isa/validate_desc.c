@@ -18,8 +18,8 @@ static const char *check_desc(const struct ap_program *p, const struct ap_desc *
     return "its grid does not exist";
   if (desc->tensor >= p->ntensors)
     return "its tensor does not exist";
-  if (desc->bits != p->tensors[desc->tensor].bits)
-    return "its bits are not those of its tensor";
+  if (desc->bits < 1 || (unsigned)desc->bit + desc->bits > p->tensors[desc->tensor].bits)
+    return "its bits are not among those of its tensor";
   if (desc->bits < 64 && desc->pad_value >> desc->bits)
     return "its padding value has too many bits";
   uint64_t taps = 1;

@@ -1,60 +1,118 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pass `allocate`: assigns each field a run of columns, first fit over live ranges.
+// Pass `allocate`: assigns each field a run of columns.
 // Precondition: field IR without virtual operators. Postcondition: every used field has a column; fields whose live
-// ranges overlap share none; columns below the flags are untouched. Fails with the fields that were live where
-// no run was free. A field lives from its first to its last operation; no code repeats, so that is exact.
+// ranges overlap share none; columns below the flags are untouched. First fit in order of first use; where that finds no run, the smallest free
+// run that fits; then the widest fields first. Where no order helps, a field moves or is kept in memory for a while (passes/split.c). Fails with the
+// fields that are live where nothing of that kind is left to do.
 #include <stdlib.h>
 #include <string.h>
 
 #include "isa/isa.h"
-#include "passes/pass.h"
+#include "passes/live.h"
 
-struct range { uint32_t field; size_t first, last; };
-
-// An absent operand touches the spare range behind the others. Without branches: operands come in no order that could be guessed.
-static void touch(struct range *ranges, size_t spare, const struct bf_slice *slice, size_t at) {
-  struct range *r = &ranges[slice->width ? slice->field : spare];
-  r->first = at < r->first ? at : r->first;
-  r->last = at;
-}
-
-static struct range *live_ranges(const struct bf_region *region) {
-  size_t spare = region->nfields;
-  struct range *ranges = bf_alloc(region->nfields + 1, sizeof *ranges);
-  for (size_t i = 0; i <= region->nfields; i++) ranges[i] = (struct range){(uint32_t)i, SIZE_MAX, 0};
-  for (size_t i = 0; i < region->nops; i++) {
-    touch(ranges, spare, &region->ops[i].d, i);
-    touch(ranges, spare, &region->ops[i].a, i);
-    touch(ranges, spare, &region->ops[i].b, i);
-  }
-  return ranges;
-}
+enum fit { FIT_FIRST, FIT_BEST, FIT_WIDEST, FIT_COUNT };
 
 static int by_first(const void *a, const void *b) {
-  const struct range *x = a, *y = b;
+  const struct bf_live *x = a, *y = b;
   if (x->first != y->first) return x->first < y->first ? -1 : 1;
   return (x->field > y->field) - (x->field < y->field);
 }
 
-// First column of a free run, or 0.
-static unsigned find_run(const size_t *busy_until, unsigned columns, unsigned width, size_t first) {
-  unsigned run = 0;
-  for (unsigned c = AP_FLAG_COLUMNS; c < columns; c++) {
-    run = busy_until[c] > first ? 0 : run + 1;
-    if (run == width) return c + 1 - width;
+// First column of a free run, or 0: the first that is long enough, or the shortest.
+static unsigned find_run(const size_t *busy_until, unsigned columns, unsigned width, size_t first, bool shortest) {
+  unsigned best = 0, best_length = UINT32_MAX;
+  for (unsigned c = AP_FLAG_COLUMNS, begin = c; c <= columns; c++) {
+    if (c < columns && busy_until[c] <= first) continue;
+    unsigned length = c - begin;
+    if (length >= width && length < best_length) {
+      best = begin, best_length = length;
+      if (!shortest) break;
+    }
+    begin = c + 1;
+  }
+  return best;
+}
+
+struct allocation {
+  const struct bf_region *region;
+  const struct bf_live *ranges;  // by first use
+  unsigned columns;
+  uint16_t *col;                 // by field
+};
+
+static const struct bf_live *in_order(struct allocation *a, bool shortest) {
+  size_t *busy_until = bf_alloc(a->columns, sizeof *busy_until);
+  const struct bf_live *failed = NULL;
+  for (size_t i = 0; i < a->region->nfields && !failed; i++) {
+    const struct bf_live *r = &a->ranges[i];
+    if (r->first == SIZE_MAX) break;
+    unsigned width = a->region->fields[r->field].width, col = find_run(busy_until, a->columns, width, r->first, shortest);
+    if (!col) failed = r;
+    for (unsigned c = col; col && c < col + width; c++) busy_until[c] = r->last + 1;
+    a->col[r->field] = (uint16_t)col;
+  }
+  free(busy_until);
+  return failed;
+}
+
+struct wide { const struct bf_live *range; unsigned width; };
+
+// Columns times time, the largest first: such fields fit worst.
+static int by_size(const void *a, const void *b) {
+  const struct wide *x = a, *y = b;
+  if (x->width != y->width) return x->width > y->width ? -1 : 1;
+  return by_first(x->range, y->range);
+}
+
+static bool overlap(const struct bf_live *a, const struct bf_live *b) { return a->first <= b->last && b->first <= a->last; }
+
+static unsigned lowest_free(const struct allocation *a, const struct wide *placed, size_t count, const struct wide *w, uint8_t *taken) {
+  memset(taken, 0, a->columns);
+  for (size_t i = 0; i < count; i++)
+    if (overlap(placed[i].range, w->range)) memset(taken + a->col[placed[i].range->field], 1, placed[i].width);
+  for (unsigned c = AP_FLAG_COLUMNS, run = 0; c < a->columns; c++) {
+    run = taken[c] ? 0 : run + 1;
+    if (run == w->width) return c + 1 - run;
   }
   return 0;
 }
 
+#define MOST_WIDEST 4000  // fields; the time is quadratic
+
+static const struct bf_live *widest_first(struct allocation *a) {
+  size_t n = 0;
+  while (n < a->region->nfields && a->ranges[n].first != SIZE_MAX) n++;
+  if (n > MOST_WIDEST) return a->ranges;
+  struct wide *order = bf_alloc(n + 1, sizeof *order);
+  uint8_t *taken = bf_alloc(a->columns, 1);
+  const struct bf_live *failed = NULL;
+  for (size_t i = 0; i < n; i++) order[i] = (struct wide){&a->ranges[i], a->region->fields[a->ranges[i].field].width};
+  qsort(order, n, sizeof *order, by_size);
+  for (size_t i = 0; i < n && !failed; i++) {
+    unsigned col = lowest_free(a, order, i, &order[i], taken);
+    a->col[order[i].range->field] = (uint16_t)col;
+    if (!col) failed = order[i].range;
+  }
+  free(taken);
+  free(order);
+  return failed;
+}
+
+static unsigned live_columns(const struct bf_region *region, const struct bf_live *ranges, size_t at) {
+  unsigned need = AP_FLAG_COLUMNS;
+  for (size_t i = 0; i < region->nfields; i++)
+    if (ranges[i].first != SIZE_MAX && ranges[i].first <= at && ranges[i].last >= at) need += region->fields[ranges[i].field].width;
+  return need;
+}
+
 static bool report_full(struct bf_unit *unit, const struct bf_flayer *layer, const struct bf_region *region,
-                        const struct range *ranges, const struct range *wanted, unsigned columns) {
+                        const struct bf_live *ranges, size_t at, unsigned columns) {
   struct bf_buf list = {0};
-  unsigned need = AP_FLAG_COLUMNS, shown = 0;
+  unsigned need = live_columns(region, ranges, at), shown = 0;
   for (size_t i = 0; i < region->nfields; i++) {
-    const struct range *r = &ranges[i];
-    if (r->first == SIZE_MAX || r->first > wanted->first || r->last < wanted->first) continue;
+    const struct bf_live *r = &ranges[i];
+    if (r->first == SIZE_MAX || r->first > at || r->last < at) continue;
     const struct bf_field *field = &region->fields[r->field];
-    need += field->width;
     if (shown++ < 12) bf_buf_printf(&list, "%s%s:%u", shown > 1 ? " " : "", field->name, field->width);
   }
   char *text = bf_format("%u columns are needed at once, the machine has %u (%u missing): flags:%u %s%s", need, columns,
@@ -65,28 +123,49 @@ static bool report_full(struct bf_unit *unit, const struct bf_flayer *layer, con
   return false;
 }
 
+static void settle(struct bf_region *region, const struct bf_live *ranges, const uint16_t *col) {
+  for (size_t i = 0; i < region->nfields && ranges[i].first != SIZE_MAX; i++) {
+    struct bf_field *field = &region->fields[ranges[i].field];
+    field->col = col[ranges[i].field];
+    if (field->col + field->width > region->columns_used) region->columns_used = (uint16_t)(field->col + field->width);
+  }
+}
+
+#define MOST_SPLITS 1000  // of a region
+
+// One attempt; false: `full` says where there was no room.
+static bool place_fields(struct bf_region *region, unsigned columns, struct bf_live *ranges, struct bf_full *full) {
+  struct allocation a = {region, ranges, columns, bf_alloc(region->nfields + 1, sizeof *a.col)};
+  const struct bf_live *failed = NULL;
+  qsort(ranges, region->nfields, sizeof *ranges, by_first);
+  for (int fit = 0; fit < FIT_COUNT; fit++) {
+    const struct bf_live *now = fit == FIT_WIDEST ? widest_first(&a) : in_order(&a, fit == FIT_BEST);
+    if (!now) {
+      settle(region, ranges, a.col);
+      free(a.col);
+      return true;
+    }
+    if (fit == FIT_FIRST) failed = now;
+    unsigned need = live_columns(region, ranges, failed->first);
+    full->at = failed->first;
+    full->missing = need > columns ? need - columns : 0;
+    if (full->missing) break;  // no order helps
+  }
+  free(a.col);
+  return false;
+}
+
 static bool allocate_region(struct bf_unit *unit, const struct bf_flayer *layer, struct bf_region *region) {
   unsigned columns = unit->machine->columns;
-  struct range *ranges = live_ranges(region);
-  qsort(ranges, region->nfields, sizeof *ranges, by_first);
-  size_t *busy_until = bf_alloc(columns, sizeof *busy_until);
-  bool ok = true;
-  for (size_t i = 0; i < region->nfields && ok; i++) {
-    struct range *r = &ranges[i];
-    if (r->first == SIZE_MAX) continue;
-    struct bf_field *field = &region->fields[r->field];
-    unsigned col = find_run(busy_until, columns, field->width, r->first);
-    if (!col) {
-      ok = report_full(unit, layer, region, ranges, r, columns);
-      break;
-    }
-    field->col = (int32_t)col;
-    for (unsigned c = col; c < col + field->width; c++) busy_until[c] = r->last + 1;
-    if (col + field->width > region->columns_used) region->columns_used = (uint16_t)(col + field->width);
+  for (unsigned splits = 0;; splits++) {
+    struct bf_live *ranges = bf_live_of(region);
+    struct bf_full full;
+    bool done = place_fields(region, columns, ranges, &full);
+    bool go_on = !done && splits < MOST_SPLITS && bf_live_split(unit, layer, region, &full);
+    if (!done && !go_on) report_full(unit, layer, region, ranges, full.at, columns);
+    free(ranges);
+    if (!go_on) return done;
   }
-  free(busy_until);
-  free(ranges);
-  return ok;
 }
 
 bool bf_pass_allocate(struct bf_unit *unit) {

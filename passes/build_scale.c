@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Requantization as field IR: exact scaling by constants, rounding, clamp. All numbers stay unsigned: a value is
 // held with a bias that is chosen large enough, so that no sign extension is ever needed.
+#include <stdlib.h>
+
 #include "passes/builder.h"
 #include "passes/digits.h"
+#include "passes/near.h"
 
 // floor(p / 2^s) for a biased product: the constant that starts it and the bias of its quotient.
 struct scale_plan {
@@ -124,12 +127,12 @@ struct bf_val bf_build_scale(struct bf_lower *l, struct bf_val v, int64_t m, int
   return round_off(l, h, &plan);
 }
 
-struct bf_val bf_build_requant(struct bf_lower *l, struct bf_val v, const struct bf_requant *rq, uint32_t channel,
-                               int64_t want, unsigned want_bits) {
+static struct bf_val build_rule(struct bf_lower *l, struct bf_val v, const struct bf_requant *rq, uint32_t channel, int64_t want,
+                                unsigned want_bits, struct bf_fixes *fixes) {
   uint32_t c = rq->count > 1 ? channel : 0;
   struct bf_val y;
   bool steps = l->unit->opt_level > 0 || rq->mode == BF_REQUANT_FLOAT_RNE;
-  if (steps && bf_build_steps(l, v, rq, channel, want, want_bits, &y)) return y;
+  if (steps && bf_build_steps(l, v, rq, channel, want, want_bits, fixes, &y)) return y;
   switch (rq->mode) {
   case BF_REQUANT_NONE: return v;
   case BF_REQUANT_TFLITE: {
@@ -162,39 +165,41 @@ struct bf_val bf_build_requant(struct bf_lower *l, struct bf_val v, const struct
   }
 }
 
-// A clamp bound that a content may pass: the flag of the rows beyond it.
-struct bound { bool needed; struct bf_val flag; uint64_t u; };
+struct bf_val bf_build_requant(struct bf_lower *l, struct bf_val v, const struct bf_requant *rq, uint32_t channel,
+                               int64_t want, unsigned want_bits) {
+  return build_rule(l, v, rq, channel, want, want_bits, NULL);
+}
 
-static void set_if(struct bf_lower *l, struct bf_slice d, const struct bound *bound) {
-  if (!bound->needed) return;
-  bf_fop_append(l->region, (struct bf_fop){.kind = BF_FOP_SETKIF, .d = d, .a = bf_val_slice(&bound->flag), .imm = bound->u});
+// Puts right what the fixes list, in `out`, which holds u = q - min.
+static void apply_fixes(struct bf_lower *l, const struct bf_val *v, const struct bf_fixes *fixes, struct bf_slice out, int64_t zero) {
+  struct bf_slice sv = bf_val_slice(v);
+  for (size_t i = 0; i < fixes->count; i++) {
+    uint64_t at = (uint64_t)(fixes->items[i].first + v->bias), last = (uint64_t)(fixes->items[i].last + v->bias);
+    while (at <= last) {
+      uint64_t first = at;
+      unsigned shift = bf_aligned_next(&at, last);
+      struct bf_slice upper = {sv.field, (uint16_t)(sv.offset + shift), (uint16_t)(sv.width - shift)};
+      bf_fop_append(l->region, (struct bf_fop){.kind = BF_FOP_COMPARE, .a = upper, .imm = first >> shift});
+      bf_fop_append(l->region, (struct bf_fop){.kind = BF_FOP_WRITE, .d = out, .imm = (uint64_t)(fixes->items[i].y + zero)});
+    }
+  }
+}
+
+void bf_build_clamp_store(struct bf_lower *l, struct bf_val y, const struct bf_requant *rq, struct bf_type type, uint32_t desc,
+                          uint32_t tap) {
+  bf_build_store(l, bf_build_clamp(l, y, rq, type), desc, tap);
 }
 
 void bf_build_requant_store(struct bf_lower *l, struct bf_val v, const struct bf_requant *rq, uint32_t channel,
                             struct bf_type type, uint32_t desc, uint32_t tap) {
-  int64_t min = bf_type_min(type);
-  unsigned bits = bf_mem_bits(type);
-  struct bf_val y = bf_build_requant(l, v, rq, channel, rq->out_zero - min, bits);
-  if (l->failed) return;
-  // q = content - bias + out_zero; stored u = q - min; bounds in terms of the content:
-  __int128 shift = (__int128)rq->out_zero - y.bias - min;
-  __int128 below = (__int128)rq->lo - min - shift, above = (__int128)rq->hi - min - shift;
-  struct bound low = {.u = (uint64_t)(rq->lo - min)}, high = {.u = (uint64_t)(rq->hi - min)};
-  low.needed = below > (__int128)y.lo;
-  high.needed = above < (__int128)y.hi;
-  if (low.needed) {
-    struct bf_val ge = below > (__int128)y.hi ? bf_build_const(l, 0, 0, "ge") : bf_build_gtk(l, &y, (uint64_t)(below - 1), "ge");
-    low.flag = bf_build_not(l, &ge);
+  if (!l->region->tail) l->region->tail = l->region->nops;
+  int64_t zero = rq->out_zero - bf_type_min(type);
+  struct bf_fixes fixes = {0};
+  struct bf_val y = build_rule(l, v, rq, channel, zero, bf_mem_bits(type), &fixes);
+  if (!l->failed) {
+    struct bf_slice out = bf_build_clamp(l, y, rq, type);
+    apply_fixes(l, &v, &fixes, out, zero);
+    bf_build_store(l, out, desc, tap);
   }
-  if (high.needed)
-    high.flag = above < 0 ? bf_build_const(l, 1, 0, "gt") : bf_build_gtk(l, &y, (uint64_t)above, "gt");
-  // Columns above a field that was loaded hold nothing yet; a copy clears them.
-  if (l->region->fields[y.field].width < y.offset + bits) y = bf_build_widen(l, y, "out");
-  struct bf_slice out = bf_val_low(l, &y, bits);
-  uint64_t mask = bits >= 64 ? UINT64_MAX : ((uint64_t)1 << bits) - 1;
-  if ((uint64_t)shift & mask)
-    bf_fop_append(l->region, (struct bf_fop){.kind = BF_FOP_ADDK, .d = out, .imm = (uint64_t)shift & mask});
-  set_if(l, out, &low);
-  set_if(l, out, &high);
-  bf_build_store(l, out, desc, tap);
+  free(fixes.items);
 }

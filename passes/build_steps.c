@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Requantization by its steps: counting thresholds, or another multiplication that has the same steps.
+#include <stdlib.h>
+
 #include "isa/isa.h"
 #include "passes/builder.h"
 #include "passes/digits.h"
-#include "passes/steps.h"
+#include "passes/near.h"
+#include "passes/stairs.h"
 
 // Thresholds whose comparison is open; below are `passed` ones that every value reaches. v >= t <=> content > t + bias - 1.
 struct open { const int64_t *t; uint32_t count, passed; };
@@ -22,6 +25,13 @@ static uint32_t distinct(const struct open *o) {
   return n;
 }
 
+// The open ones as a staircase over v's contents.
+static void stairs_of(struct bf_stairs *stairs, const struct open *o, const struct bf_val *v) {
+  uint64_t at[BF_MOST_STAIRS];
+  for (uint32_t i = 0; i < o->count; i++) at[i] = (uint64_t)(o->t[i] + v->bias);
+  bf_stairs_plan(stairs, bf_bits(v->hi), at, o->count, v->lo, v->hi);
+}
+
 // --- cycles, about ------------------------------------------------------------------------------------------------
 
 static uint64_t write_cost(const struct bf_lower *l, unsigned width) {
@@ -34,9 +44,18 @@ static uint64_t search_cost(const struct bf_lower *l, uint32_t count, const stru
   unsigned levels = bf_bits(count), width = bf_bits(v->hi);
   return 4ull * levels * width + ((1ull << levels) - 1) * (1 + write_cost(l, width));
 }
-static uint64_t thresholds_cost(const struct bf_lower *l, uint32_t count, const struct bf_val *v) {
-  uint64_t line = line_cost(l, count, v), search = search_cost(l, count, v);
-  return line < search ? line : search;
+// Ranges of the staircase's cover, exactly; UINT64_MAX if it has too many steps.
+static uint64_t ranges_cost(const struct bf_lower *l, const struct open *o, const struct bf_val *v) {
+  if (o->count > BF_MOST_STAIRS || !o->count) return UINT64_MAX;
+  struct bf_stairs stairs;
+  stairs_of(&stairs, o, v);
+  uint64_t cost = 1 + stairs.count * (1 + write_cost(l, bf_bits(o->count)));
+  free(stairs.items);
+  return cost;
+}
+static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
+static uint64_t thresholds_cost(const struct bf_lower *l, const struct open *o, const struct bf_val *v) {
+  return least(ranges_cost(l, o, v), least(line_cost(l, distinct(o), v), search_cost(l, o->count, v)));
 }
 static uint64_t digits_cost(unsigned digits, const struct bf_val *v) { return 8ull * digits * bf_bits(v->hi); }
 
@@ -84,16 +103,34 @@ static struct bf_val count_by_search(struct bf_lower *l, struct bf_val v, const 
   return n;
 }
 
+// Aligned ranges of v's contents, each a compare and a write; those inside others come behind them.
+static void count_by_ranges(struct bf_lower *l, struct bf_val v, const struct open *o, struct bf_slice n, uint64_t start) {
+  struct bf_stairs stairs;
+  stairs_of(&stairs, o, &v);
+  struct bf_slice sv = bf_val_slice(&v);
+  l->region->ops[l->region->nops - 1].imm = start + stairs.preset;  // of the constant just made
+  for (size_t i = 0; i < stairs.count; i++) {
+    const struct bf_stair *r = &stairs.items[i];
+    struct bf_slice upper = {sv.field, (uint16_t)(sv.offset + r->shift), (uint16_t)(sv.width - r->shift)};
+    bf_fop_append(l->region, (struct bf_fop){.kind = BF_FOP_COMPARE, .a = upper, .imm = r->key});
+    bf_fop_append(l->region, (struct bf_fop){.kind = BF_FOP_WRITE, .d = n, .imm = start + r->value});
+  }
+  free(stairs.items);
+}
+
 static struct bf_val count_thresholds(struct bf_lower *l, struct bf_val v, const int64_t *t, uint32_t count, int64_t want,
                                       unsigned want_bits) {
   uint64_t start = want_bits ? (uint64_t)want & (((uint64_t)1 << want_bits) - 1) : 0;
   struct open o = open_of(&v, t, count);
   if (o.count == 1 && start + o.passed == 0) return bf_build_gtk(l, &v, (uint64_t)(o.t[0] + v.bias - 1), "above");
-  if (o.count && search_cost(l, o.count, &v) < line_cost(l, distinct(&o), &v)) return count_by_search(l, v, &o);
+  uint64_t line = o.count ? line_cost(l, distinct(&o), &v) : 0, ranges = l->unit->opt_level ? ranges_cost(l, &o, &v) : UINT64_MAX;
+  if (o.count && search_cost(l, o.count, &v) < least(line, ranges)) return count_by_search(l, v, &o);
   struct bf_val n = bf_build_const(l, start + o.passed, 0, "count");
   n.hi = start + o.passed + o.count;
   n.bias = (int64_t)start;
-  count_in_line(l, v, &o, bf_val_low(l, &n, bf_bits(n.hi)), start + o.passed);
+  struct bf_slice counted = bf_val_low(l, &n, bf_bits(n.hi));
+  if (o.count && ranges < line) count_by_ranges(l, v, &o, counted, start + o.passed);
+  else count_in_line(l, v, &o, counted, start + o.passed);
   return n;
 }
 
@@ -156,24 +193,39 @@ static unsigned rule_digits(const struct bf_requant *rq, uint32_t c) {
 
 // More thresholds than these are too much code for each channel, if there is another way.
 #define MANY_THRESHOLDS 63
+#define MOST_FIXES 24  // ranges that a nearly right multiplication may leave to compares
+
+static bool near_map(const struct bf_lower *l, const struct bf_val *v, const struct bf_steps *steps, const struct bf_requant *rq, uint32_t channel,
+                     double bound, struct bf_affine *near) {
+  if (bound > 1e15) bound = 1e15;
+  double each = 1 + (double)write_cost(l, bf_bits((uint64_t)(rq->hi - rq->lo))), cycles;
+  return bf_steps_near(steps, bf_requant_slope(rq, channel), &(struct bf_near_costs){(double)digits_cost(1, v), each, bound, MOST_FIXES, v->bias},
+                       near, &cycles);
+}
 
 bool bf_build_steps(struct bf_lower *l, struct bf_val v, const struct bf_requant *rq, uint32_t channel, int64_t want,
-                    unsigned want_bits, struct bf_val *y) {
+                    unsigned want_bits, struct bf_fixes *fixes, struct bf_val *y) {
   struct bf_steps steps;
-  struct bf_affine affine;
+  struct bf_affine affine, near;
   if (!bf_steps_of(&steps, rq, channel, (int64_t)v.lo - v.bias, (int64_t)v.hi - v.bias)) return false;
+  if (fixes) bf_steps_leave_to_clamp(&steps, rq);
   unsigned digits = rule_digits(rq, rq->count > 1 ? channel : 0);
   bool fits = steps.count && bf_steps_affine(&steps, bf_requant_slope(rq, channel), &affine) && affine_fits(&v, &affine, want_bits);
-  uint64_t count = thresholds_cost(l, steps.count, &v), given = digits ? digits_cost(digits, &v) : UINT64_MAX;
+  struct open o = open_of(&v, steps.at, steps.count);
+  uint64_t count = thresholds_cost(l, &o, &v), given = digits ? digits_cost(digits, &v) : UINT64_MAX;
   uint64_t scale = fits ? digits_cost(bf_digits_of(affine.m, true).count + !affine.same, &v) : UINT64_MAX;
   if (steps.count > MANY_THRESHOLDS && (fits || digits)) count = UINT64_MAX;
-  bool chosen = steps.count == 0 || given > (count < scale ? count : scale);
-  if (chosen && count <= scale) {
+  bool chosen = steps.count == 0 || given > least(count, scale);
+  bool fixed = fixes && steps.count && near_map(l, &v, &steps, rq, channel, (double)least(given, least(count, scale)), &near);
+  if (fixed) {
+    bf_fixes_of(&steps, &near, fixes);
+    *y = build_affine(l, v, &near, want, want_bits);
+  } else if (chosen && count <= scale) {
     *y = count_thresholds(l, v, steps.at, steps.count, want + steps.y0, want_bits);
     y->bias -= steps.y0;
   } else if (chosen) {
     *y = build_affine(l, v, &affine, want, want_bits);
   }
   bf_steps_free(&steps);
-  return chosen;
+  return chosen || fixed;
 }

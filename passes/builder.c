@@ -80,8 +80,24 @@ uint32_t bf_lower_weights(struct bf_lower *l, const struct bf_tensor *weights, u
   return add_mem(l, mem);
 }
 
+static bool name_taken(const struct bf_fprogram *p, const char *name) {
+  for (size_t i = 0; i < p->nmems; i++)
+    if (!strcmp(p->mems[i].name, name)) return true;
+  return false;
+}
+
+// A layer may have several memories of one purpose: sums, sums2, …
+static char *temp_name(struct bf_lower *l, const char *name) {
+  char *full = bf_format("%s.%s", l->node->name, name);
+  for (unsigned i = 2; name_taken(l->fields, full); i++) {
+    free(full);
+    full = bf_format("%s.%s%u", l->node->name, name, i);
+  }
+  return full;
+}
+
 uint32_t bf_lower_temp(struct bf_lower *l, const char *name, unsigned bits, const uint32_t shape[4]) {
-  struct bf_fmem mem = {.name = bf_format("%s.%s", l->node->name, name), .kind = BF_FMEM_TEMP, .bits = bits,
+  struct bf_fmem mem = {.name = temp_name(l, name), .kind = BF_FMEM_TEMP, .bits = bits,
                         .alias = BF_NO_INDEX};
   memcpy(mem.shape, shape, sizeof mem.shape);
   return add_mem(l, mem);
@@ -104,10 +120,32 @@ static void hand_on(struct bf_lower *l) {
   if (!unit->part(unit, false)) l->failed = true;
 }
 
-void bf_lower_region(struct bf_lower *l, const uint32_t rows[4]) {
+#define EVEN_PART 10  // one more tile for so many, at most, if that takes further waves
+
+void bf_lower_region(struct bf_lower *l, const uint32_t rows[4]) { bf_lower_region_tiles(l, rows, l->unit->machine->rows); }
+
+// Rows of a tile with which a region's tiles spread evenly over the clusters: tile i of an epoch belongs to cluster i mod clusters, so
+// that then equal tiles of several regions meet at one port, where a multicast serves them all.
+static uint32_t even_tile_rows(const struct ap_machine *machine, const uint32_t rows[4], uint64_t regions) {
+  uint64_t total = 1, clusters = machine->clusters;
+  for (int i = 0; i < 4; i++) total *= rows[i];
+  uint64_t tiles = (total + machine->rows - 1) / machine->rows, even = (tiles + clusters - 1) / clusters * clusters;
+  if (!machine->multicast || machine->unlimited_caps || tiles < 2) return machine->rows;
+  for (; even == clusters && clusters % 2 == 0 && clusters / 2 >= tiles; even = clusters) clusters /= 2;
+  uint64_t caps = (uint64_t)machine->clusters * machine->caps_per_cluster;
+  bool same_waves = (regions * even + caps - 1) / caps == (regions * tiles + caps - 1) / caps;
+  if (!same_waves && EVEN_PART * (even - tiles) > tiles) return machine->rows;
+  return (uint32_t)((total + even - 1) / even);
+}
+
+void bf_lower_region_shared(struct bf_lower *l, const uint32_t rows[4], uint64_t regions) {
+  bf_lower_region_tiles(l, rows, even_tile_rows(l->unit->machine, rows, regions));
+}
+
+void bf_lower_region_tiles(struct bf_lower *l, const uint32_t rows[4], uint32_t tile_rows) {
   struct bf_fprogram *p = l->fields;
   hand_on(l);
-  struct bf_fgrid grid = {.tile_rows = l->unit->machine->rows};
+  struct bf_fgrid grid = {.tile_rows = tile_rows};
   memcpy(grid.count, rows, sizeof grid.count);
   uint64_t total = 1;
   for (int i = 0; i < 4; i++) total *= rows[i];
@@ -192,7 +230,8 @@ struct bf_slice bf_val_low(struct bf_lower *l, struct bf_val *v, unsigned width)
 
 struct bf_val bf_build_load(struct bf_lower *l, uint32_t desc, uint32_t tap, uint64_t lo, uint64_t hi, const char *name) {
   uint32_t field = bf_field_new(l->region, "%s", name);
-  unsigned bits = l->fields->mems[l->fields->descs[desc].mem].bits;
+  const struct bf_fdesc *from = &l->fields->descs[desc];
+  unsigned bits = bf_fdesc_bits(from, &l->fields->mems[from->mem]);
   l->region->fields[field].width = (uint16_t)bits;
   struct bf_fop op = {.kind = BF_FOP_LOAD, .d = {field, 0, bits}, .desc = desc, .tap = tap};
   bf_fop_append(l->region, op);

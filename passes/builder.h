@@ -42,6 +42,10 @@ void bf_shape4(const struct bf_tensor *tensor, uint32_t shape[4]);
 // the rest of the pipeline runs on those that are complete, as soon as they are many.
 void bf_lower_layer(struct bf_lower *l, const char *mapping, unsigned bits_w, unsigned bits_a);
 void bf_lower_region(struct bf_lower *l, const uint32_t rows[4]);
+// The same for one of `regions` regions of an epoch that load the same: perhaps fewer rows a tile, so that loads can be shared.
+void bf_lower_region_shared(struct bf_lower *l, const uint32_t rows[4], uint64_t regions);
+// The same with fewer rows a tile (1 up to the machine's).
+void bf_lower_region_tiles(struct bf_lower *l, const uint32_t rows[4], uint32_t tile_rows);
 void bf_lower_end_region(struct bf_lower *l, bool barrier);  // settles field widths
 
 // A descriptor over the current grid; fields not set by the caller are zero (tap_count 0 means 1).
@@ -69,15 +73,22 @@ struct bf_val bf_build_scale(struct bf_lower *l, struct bf_val v, int64_t m, int
 // One requantization for `channel`, clamp and store to `desc`[tap] of a tensor of type `type`.
 void bf_build_requant_store(struct bf_lower *l, struct bf_val v, const struct bf_requant *rq, uint32_t channel,
                             struct bf_type type, uint32_t desc, uint32_t tap);
+// The second half of it: y is the rule's result, its bias congruent to out_zero less the type's least value modulo 2^(bits of an element).
+void bf_build_clamp_store(struct bf_lower *l, struct bf_val y, const struct bf_requant *rq, struct bf_type type, uint32_t desc,
+                          uint32_t tap);
+// y clamped and less the type's least value, in as many columns as an element has; part of y's field or of a copy.
+struct bf_slice bf_build_clamp(struct bf_lower *l, struct bf_val y, const struct bf_requant *rq, struct bf_type type);
 // The rule of a requantization without zero point and clamp.
 struct bf_val bf_build_requant(struct bf_lower *l, struct bf_val v, const struct bf_requant *rq, uint32_t channel,
                                int64_t want, unsigned want_bits);
 // Number of thresholds that the value reaches.
 struct bf_val bf_build_thresholds(struct bf_lower *l, struct bf_val v, const struct bf_requant *rq, uint32_t channel,
                                   int64_t want, unsigned want_bits);
-// Another computation that gives what the rule and the clamp behind it give, into *y; false if the rule's own is the cheapest.
+// Another computation that gives what the rule and the clamp behind it give, into *y; false if the rule's own is the cheapest. With `fixes` (may be
+// NULL) it may be wrong for the sums listed there (passes/near.h), for the caller to put right behind the clamp.
+struct bf_fixes;
 bool bf_build_steps(struct bf_lower *l, struct bf_val v, const struct bf_requant *rq, uint32_t channel, int64_t want,
-                    unsigned want_bits, struct bf_val *y);
+                    unsigned want_bits, struct bf_fixes *fixes, struct bf_val *y);
 void bf_build_store(struct bf_lower *l, struct bf_slice a, uint32_t desc, uint32_t tap);
 
 // Lowering of operators (lower_*.c).
@@ -89,15 +100,5 @@ void bf_lower_move(struct bf_lower *l);         // pad, concat, transpose, slice
 void bf_lower_table(struct bf_lower *l);
 void bf_lower_reduce(struct bf_lower *l);
 void bf_lower_argmax(struct bf_lower *l);
-
-// The weights of a conv2d or dense as a convolution: geometry and access.
-struct bf_conv {
-  uint32_t in4[4], out4[4], kernel[2], ic_group, groups, oc_group;
-  int32_t stride[2], dilation[2], pad[2];
-  const struct bf_tensor *x, *w, *bias;
-};
-void bf_conv_of(const struct bf_node *node, struct bf_conv *conv);
-// Zero point of the weights of output channel oc; those lie at w->data, channel after channel, as ky, kx, c within the group.
-int64_t bf_conv_zero(const struct bf_conv *conv, uint32_t oc);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pass `lower`: graph operators to field IR.
-// Precondition: plans by `map`. Postcondition: unit->fields holds one layer a node; virtual operators remain.
+// Precondition: choices by `map`. Postcondition: unit->fields holds one layer a node; virtual operators remain.
 // Regions are handed on in parts (unit->part), so that those of a large network are never all there.
 #include "passes/builder.h"
 

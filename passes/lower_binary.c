@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "passes/builder.h"
+#include "passes/lower_sum.h"
 
 // One operand in a region: a value, or a number that all its rows share.
 struct term {
@@ -119,6 +119,16 @@ static struct bf_val subtract(struct bf_lower *l, const struct term *a, const st
   return d;
 }
 
+// Of an operand's content, by the code that rescales a constant.
+static int64_t rescaled(struct bf_lower *l, void *context, int i, uint64_t content) {
+  const uint32_t *channel = context;
+  struct term t = {.known = true, .k = (int64_t)content - zero_content(l->node->inputs[i])};
+  fold_constant(l, &t, &l->node->attrs.in_requant[i], *channel);
+  return i && l->node->op == BF_OP_SUB ? -t.k : t.k;
+}
+
+#define MANY_CHANNELS 64  // with code of their own: one map each takes too long to find
+
 static struct bf_val build_sum(struct bf_lower *l, const struct scope *s) {
   const struct bf_node *node = l->node;
   uint32_t channel = s->channel >= 0 ? (uint32_t)s->channel : 0;
@@ -200,6 +210,7 @@ void bf_lower_binary(struct bf_lower *l) {
   bf_lower_layer(l, "elementwise", 0, node->inputs[0]->type.bits);
   for (uint32_t c = 0; c < count && !l->failed; c++) {
     bf_lower_region(l, rows);
+    struct bf_checkpoint begin = bf_checkpoint_of(l->region);
     if (s.channel >= 0) s.channel = c;
     struct bf_requant rq = node->attrs.requant;
     struct bf_val v = node->op == BF_OP_MUL                             ? build_product(l, &s)
@@ -207,7 +218,9 @@ void bf_lower_binary(struct bf_lower *l) {
                                                                         : build_choice(l, &s, &rq);
     if (!l->failed) {
       struct bf_fdesc out = scope_desc(l, node->output, &s);
-      bf_build_requant_store(l, v, &rq, c, node->output->type, bf_lower_desc(l, out), tap_of(&out, &s));
+      uint32_t desc = bf_lower_desc(l, out), tap = tap_of(&out, &s);
+      bf_build_requant_store(l, v, &rq, c, node->output->type, desc, tap);
+      if ((node->op == BF_OP_ADD || node->op == BF_OP_SUB) && count <= MANY_CHANNELS) bf_sum_improve(l, &begin, rescaled, &c, &rq, c, desc, tap);
     }
     bf_lower_end_region(l, false);
   }

@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pass `map`: chooses each layer's mapping by estimated cost.
-// Precondition: a verified graph. Postcondition: unit->plans holds a plan for every node.
+// Pass `map`: chooses how each layer is put into rows and code, by estimated cost.
+// Precondition: a verified graph. Postcondition: unit->choices holds a choice for every node.
 #include <math.h>
 #include <stdlib.h>
 
-#include "passes/builder.h"
+#include "passes/conv.h"
 #include "passes/digits.h"
 
-// Facts of a convolution that the estimate needs.
-struct facts {
-  double rows, row_tiles, caps;
-  double channels, taps, digits;   // digits: nonzero signed digits per output channel, mean
-  double x_bits, w_bits, acc_bits;
-  double requant;                  // cycles of a requantization
-  bool uniform;                    // one multiplier for all channels
+struct scheme { enum bf_mapping mapping; const char *name; void (*plan)(struct bf_planner *planner); };
+static const struct scheme schemes[BF_SCHEME_COUNT] = {
+#define BF_SCHEME(id, mapping, name, lower, plan, ...) {BF_MAPPING_##mapping, name, plan},
+#include "passes/schemes.def"
 };
 
 // A search among thresholds or ten digits of a multiplier, as passes/build_steps.c has it.
@@ -26,102 +23,106 @@ static double requant_cycles(const struct bf_requant *rq, double bits) {
   return counted || (steps < 64 && count < scale) ? count : scale;
 }
 
-static struct facts facts_of(const struct bf_unit *unit, const struct bf_conv *conv, const struct bf_node *node) {
-  struct facts f = {.channels = conv->out4[3], .x_bits = conv->x->type.bits, .w_bits = conv->w->type.bits};
-  uint32_t taps = conv->kernel[0] * conv->kernel[1] * conv->ic_group;
-  f.taps = taps;
-  f.rows = (double)conv->out4[0] * conv->out4[1] * conv->out4[2];
-  f.row_tiles = ceil(f.rows / unit->machine->rows);
-  f.caps = unit->machine->unlimited_caps ? 1e9 : (double)unit->machine->clusters * unit->machine->caps_per_cluster;
-  f.uniform = node->attrs.requant.count <= 1 && conv->groups == 1 && conv->w->quant.count <= 1;
-  uint64_t digits = 0;
+static void weigh(struct bf_plan_facts *f, const struct bf_conv *conv, bool canonical) {
+  uint32_t taps = bf_conv_taps(conv);
+  uint64_t digits = 0, sum = 0;
   for (uint32_t oc = 0; oc < conv->out4[3]; oc++) {
-    const int64_t *w = conv->w->data + (uint64_t)oc * taps;
-    int64_t zero = bf_conv_zero(conv, oc);
+    struct bf_conv_row row = bf_conv_row(conv, oc);
     for (uint32_t t = 0; t < taps; t++) {
-      struct bf_digit_masks m = bf_digit_masks_of(w[t] - zero, unit->opt_level > 0);
+      int64_t w = bf_conv_weight(&row, t);
+      struct bf_digit_masks m = bf_digit_masks_of(w, canonical);
       digits += (unsigned)__builtin_popcountll(m.positive | m.negative);
+      sum += (uint64_t)llabs(w);
     }
   }
-  f.digits = (double)digits / f.channels;
+  f->digits = (double)digits / f->channels;
+  f->weight = (double)sum / (f->channels * f->taps);
+}
+
+static struct bf_plan_facts facts_of(const struct bf_unit *unit, const struct bf_conv *conv, const struct bf_node *node) {
+  const struct ap_machine *machine = unit->machine;
+  struct bf_plan_facts f = {.channels = conv->out4[3], .x_bits = conv->x->type.bits, .w_bits = conv->w->type.bits,
+                            .taps = bf_conv_taps(conv), .rows = machine->rows, .columns = machine->columns,
+                            .ports = machine->clusters, .port_bits = machine->port_bits};
+  f.pixels = (double)conv->out4[0] * conv->out4[1] * conv->out4[2];
+  f.caps = machine->unlimited_caps ? 1e9 : (double)machine->clusters * machine->caps_per_cluster;
+  if (machine->unlimited_caps) f.ports = f.caps / machine->caps_per_cluster;
+  f.uniform = node->attrs.requant.count <= 1 && conv->groups == 1 && conv->w->quant.count <= 1;
   f.acc_bits = f.x_bits + f.w_bits + ceil(log2(f.taps + 1));
   f.requant = requant_cycles(&node->attrs.requant, f.acc_bits);
+  f.requant_rows = f.uniform ? f.requant : 8 * f.acc_bits * 10 + 100;
+  weigh(&f, conv, unit->opt_level > 0);
   return f;
 }
 
-// Estimated latency and work (row-cycles) of `pixel` with groups of g channels and a reduction in s parts.
-static double pixel_cost(const struct facts *f, double g, double s, double *work) {
-  double add = 8 * f->x_bits + 4 * (f->acc_bits - f->x_bits - f->w_bits / 2);
-  double sum = f->digits * add / s, join = s > 1 ? s * 9 * f->acc_bits : 0;
-  double regions = f->row_tiles * ceil(f->channels / g);
-  double waves = ceil(regions * s / f->caps), join_waves = ceil(regions / f->caps);
-  *work = f->rows * f->channels * (sum * s + join + f->requant);
-  return waves * g * (sum + 60) + join_waves * g * (join + f->requant);
+double bf_plan_latency(const struct bf_unit *unit, double compute, double cycles) {
+  return isinf(cycles) ? cycles : cycles - unit->movement_off * (cycles - compute);
 }
 
-static double output_cost(const struct facts *f, const struct bf_unit *unit, double *work) {
-  double product = 8 * f->x_bits * f->w_bits, add = 8 * (f->x_bits + f->w_bits);
-  double per_row = f->taps * (product + add + f->x_bits + f->w_bits) + f->requant;
-  double tiles = ceil(f->rows * f->channels / unit->machine->rows);
-  *work = f->rows * f->channels * per_row;
-  return ceil(tiles / f->caps) * per_row;
-}
-
-static double score(const struct bf_unit *unit, double latency, double work) {
+double bf_plan_score(const struct bf_unit *unit, const struct bf_plan *plan) {
   switch (unit->objective) {
-  case BF_OBJECTIVE_ENERGY: return work;
-  case BF_OBJECTIVE_EDP: return work * latency;
-  default: return latency;
+  case BF_OBJECTIVE_ENERGY: return plan->energy;
+  case BF_OBJECTIVE_EDP: return plan->energy * bf_plan_latency(unit, plan->compute, plan->cycles);
+  default: return bf_plan_latency(unit, plan->compute, plan->cycles);
   }
 }
 
-// Output channels whose accumulators fit beside buffers and the product of a requantization.
-static uint32_t most_channels(const struct bf_unit *unit, const struct facts *f) {
-  double free_columns = unit->machine->columns - 8 - 2 * f->x_bits - (f->acc_bits + 36) - f->x_bits;
-  double most = floor(free_columns / (f->acc_bits + 1));
-  return most < 1 ? 1 : most > 64 ? 64 : (uint32_t)most;
+void bf_plan_offer(struct bf_planner *planner, struct bf_plan plan) {
+  double now = bf_plan_score(planner->unit, &plan);
+  if (!(now < planner->scores[plan.scheme])) return;
+  planner->scores[plan.scheme] = now;
+  planner->best[plan.scheme] = plan;
 }
 
-// Weights as code want many rows that share it. Where few do, more steps than these (of 2 bytes) are too much for one layer.
-#define MANY_STEPS (1 << 24)
-#define FEW_ROWS 64  // of a CAP, one in
-
-static bool wasteful(const struct bf_unit *unit, const struct facts *f, const struct bf_plan *pixel) {
-  double steps = f->channels * f->digits + f->taps * ceil(f->channels / pixel->group);
-  return steps > MANY_STEPS && f->rows * FEW_ROWS <= unit->machine->rows;
+double bf_plan_port(const struct bf_planner *planner, double columns, double distinct, double times) {
+  double cycles = ceil(distinct / planner->f.port_bits);
+  return columns * (cycles < 1 ? 1 : cycles) * ceil(times / planner->f.ports);
 }
 
-static struct bf_plan plan_conv(const struct bf_unit *unit, const struct bf_node *node) {
+// The offered plan of the lowest score comes first, the others behind it.
+static void choose(struct bf_planner *planner) {
+  int best = -1;
+  for (int i = 0; i < BF_SCHEME_COUNT; i++)
+    if (isfinite(planner->scores[i]) && (best < 0 || planner->scores[i] < planner->scores[best])) best = i;
+  if (best < 0) return;
+  planner->choice.plan = planner->best[best];
+  for (int i = 0; i < BF_SCHEME_COUNT; i++)
+    if (i != best && isfinite(planner->scores[i])) planner->choice.others[planner->choice.nothers++] = planner->best[i];
+}
+
+struct bf_choice bf_plan_node(const struct bf_unit *unit, const struct bf_node *node, uint32_t times) {
   struct bf_conv conv;
   bf_conv_of(node, &conv);
-  struct facts f = facts_of(unit, &conv, node);
-  struct bf_plan best = {.mapping = BF_MAPPING_PIXEL, .group = 1, .split = 1, .estimate = INFINITY};
-  double best_score = INFINITY;
-  uint32_t most = most_channels(unit, &f);
-  for (uint32_t g = 1; g <= most && g <= conv.oc_group; g++)
-    for (uint32_t s = 1; s <= 32 && (s == 1 || f.taps / s >= 8); s *= 2) {
-      double work, latency = pixel_cost(&f, g, s, &work), now = score(unit, latency, work);
-      if (now >= best_score) continue;
-      best_score = now;
-      best = (struct bf_plan){BF_MAPPING_PIXEL, g, s, latency};
-    }
-  if (!f.uniform || unit->mapping == BF_MAPPING_PIXEL) return best;
-  double work, latency = output_cost(&f, unit, &work);
-  if (unit->mapping == BF_MAPPING_OUTPUT || score(unit, latency, work) < best_score || wasteful(unit, &f, &best))
-    best = (struct bf_plan){BF_MAPPING_OUTPUT, 1, 1, latency};
-  return best;
+  conv.in4[0] *= times;
+  conv.out4[0] *= times;
+  struct bf_planner planner = {.unit = unit, .node = node, .conv = &conv, .f = facts_of(unit, &conv, node)};
+  for (int i = 0; i < BF_SCHEME_COUNT; i++) planner.scores[i] = INFINITY;
+  // The mapping that was asked for, where it can be had; `pixel` always can.
+  for (int pass = 0; pass < 2; pass++) {
+    for (int i = 0; i < BF_SCHEME_COUNT; i++)
+      if (pass || unit->mapping == BF_MAPPING_AUTO || unit->mapping == schemes[i].mapping) schemes[i].plan(&planner);
+    choose(&planner);
+    if (planner.choice.plan.mapping != BF_MAPPING_AUTO) break;
+  }
+  return planner.choice;
 }
 
 bool bf_pass_map(struct bf_unit *unit) {
-  if (unit->mapping == BF_MAPPING_MAC) {
-    bf_error_file(unit->diags, NULL, "use --mapping=auto, output or pixel", "mapping mac is not available yet");
-    return false;
-  }
-  free(unit->plans);
-  unit->plans = bf_alloc(unit->graph->nnodes + 1, sizeof *unit->plans);
+  free(unit->choices);
+  unit->choices = bf_alloc(unit->graph->nnodes + 1, sizeof *unit->choices);
   for (size_t i = 0; i < unit->graph->nnodes; i++) {
     const struct bf_node *node = unit->graph->nodes[i];
-    if (node->op == BF_OP_CONV2D || node->op == BF_OP_DENSE) unit->plans[i] = plan_conv(unit, node);
+    if (node->op == BF_OP_CONV2D || node->op == BF_OP_DENSE) unit->choices[i] = bf_plan_node(unit, node, 1);
   }
   return true;
+}
+
+void bf_plan_print(const struct bf_plan *plan, struct bf_buf *out) {
+  bf_buf_puts(out, schemes[plan->scheme].name);
+  if (plan->group > 1) bf_buf_printf(out, ", %u channels a row", plan->group);
+  if (plan->taps > 1) bf_buf_printf(out, ", %u taps a %s", plan->taps, plan->scheme == BF_SCHEME_SHARED ? "window" : "search");
+  if (plan->largest > 1) bf_buf_printf(out, ", multiples up to %u", plan->largest);
+  if (plan->slots) bf_buf_printf(out, ", %u shared values", plan->slots);
+  if (plan->keys > 1) bf_buf_printf(out, ", %u keys", plan->keys);
+  if (plan->split > 1) bf_buf_printf(out, ", sum in %u parts", plan->split);
 }

@@ -18,9 +18,9 @@ const size_t bf_npasses = BF_COUNT(bf_passes);
 bool bf_pass_verify(struct bf_unit *unit) { return bf_graph_verify(unit->graph, unit->diags); }
 
 void bf_unit_free(struct bf_unit *unit) {
-  free(unit->plans);
+  free(unit->choices);
   bf_fprogram_free(unit->fields);
-  unit->plans = NULL;
+  unit->choices = NULL;
   unit->fields = NULL;
 }
 
@@ -109,7 +109,7 @@ static bool run_part(struct bf_unit *unit, bool whole) {
 
 static bool run_one(struct bf_unit *unit, struct pipeline *p, size_t i) {
   const struct bf_pass_info *pass = p->passes[i];
-  if (pass->run == bf_pass_lower && !unit->plans) {
+  if (pass->run == bf_pass_lower && !unit->choices) {
     bf_error_file(unit->diags, "--passes", "put map before it", "pass 'lower' needs a mapping");
     return false;
   }

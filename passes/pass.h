@@ -6,17 +6,9 @@
 #include "ir/field.h"
 #include "ir/graph.h"
 #include "isa/machine.h"
+#include "passes/plan.h"
 
-enum bf_mapping { BF_MAPPING_AUTO, BF_MAPPING_MAC, BF_MAPPING_OUTPUT, BF_MAPPING_PIXEL, BF_MAPPING_COUNT };
 enum bf_objective { BF_OBJECTIVE_CYCLES, BF_OBJECTIVE_ENERGY, BF_OBJECTIVE_EDP, BF_OBJECTIVE_COUNT };
-
-// The choice made for one node by the pass `map`.
-struct bf_plan {
-  enum bf_mapping mapping;
-  uint32_t group;      // output channels of one region (pixel)
-  uint32_t split;      // parts of the reduction (pixel); 1: none
-  double estimate;     // estimated cycles
-};
 
 // What passes work on.
 struct bf_unit {
@@ -25,7 +17,9 @@ struct bf_unit {
   unsigned opt_level;
   enum bf_mapping mapping;
   enum bf_objective objective;
-  struct bf_plan *plans;          // a node each; NULL before `map`
+  double movement_off;            // part of the waiting for loads and stores that plans leave out: 0 none, 1 all, as the closed formulas have it
+  const struct ap_technology *tech;  // for energies; NULL: cycles decide alone
+  struct bf_choice *choices;      // a node each; NULL before `map`
   struct bf_fprogram *fields;     // NULL before `lower`
   bool selected, allocated;       // what unit->fields holds now
   struct bf_diags *diags;
@@ -63,7 +57,7 @@ struct bf_pipeline_options {
   struct bf_pass_times *times;
 };
 bool bf_pipeline_run(struct bf_unit *unit, const struct bf_pipeline_options *options);
-void bf_unit_free(struct bf_unit *unit);  // plans and fields
+void bf_unit_free(struct bf_unit *unit);  // choices and fields
 
 // One error about a node, at its line of the source where there is one. `hint` may be NULL.
 void bf_node_error(const struct bf_unit *unit, const struct bf_node *node, const char *hint, const char *text);

@@ -51,9 +51,11 @@ static void widen(struct bf_region *region, const struct bf_fop *from, const str
 static void select_region(struct bf_region *region, bool canonical) {
   size_t capacity = 3 * region->nops + MOST_DIGITS;  // weights of 8 bits have 2.4 digits
   struct bf_fop *ops = bf_realloc(NULL, capacity, sizeof *ops), *to = ops;
+  size_t tail = 0;
   for (size_t i = 0; i < region->nops; i++) {
     const struct bf_fop *op = &region->ops[i];
     struct bf_fop *from = to = reserve(&ops, &capacity, to);
+    if (i == region->tail) tail = (size_t)(to - ops);
     if (op->kind != BF_FOP_MACK) {
       *to++ = *op;
     } else {
@@ -70,6 +72,7 @@ static void select_region(struct bf_region *region, bool canonical) {
   region->ops = ops;
   region->nops = (size_t)(to - ops);
   region->ops_capacity = capacity;
+  region->tail = tail;
   region->facts = NULL;
   region->nfacts = region->facts_capacity = 0;
 }

@@ -97,6 +97,11 @@ bool bf_steps_of(struct bf_steps *steps, const struct bf_requant *rq, uint32_t c
   return true;
 }
 
+void bf_steps_leave_to_clamp(struct bf_steps *steps, const struct bf_requant *rq) {
+  if (steps->y0 == rq->lo - rq->out_zero) steps->low_clamped = true;
+  if (steps->y0 + steps->count == rq->hi - rq->out_zero) steps->high_clamped = true;
+}
+
 void bf_steps_free(struct bf_steps *steps) {
   free(steps->at);
   steps->at = NULL;
@@ -185,6 +190,15 @@ static bool choose(const struct bf_steps *st, struct window w[2], bool same, str
     a->r[i] = (int64_t)(w[i].least > -far ? w[i].least : w[i].most);
   }
   a->same = a->r[0] == a->r[1];
+  return true;
+}
+
+bool bf_steps_fit(const struct bf_steps *steps, int64_t m, unsigned s, int64_t *r) {
+  struct bf_affine a = {.m = m, .s = s};
+  struct window w[2];
+  windows(steps, m, s, w);
+  if (!choose(steps, w, true, &a)) return false;
+  *r = a.r[0];
   return true;
 }
 

@@ -39,7 +39,7 @@ static struct bf_format output_format(const struct bf_histogram *h, const struct
   return bf_format_choose(&wide, BF_OUTPUT_BITS, spec);
 }
 
-static void find_demands(struct bf_plan *plan, struct bf_widths *widths) {
+static void find_demands(struct bf_quantize_plan *plan, struct bf_widths *widths) {
   const struct bf_float_net *net = plan->calibration->net;
   size_t nlayers = 0, index = 0;
   while (bf_quantize_layer(net, nlayers)) nlayers++;
@@ -56,7 +56,7 @@ static void find_demands(struct bf_plan *plan, struct bf_widths *widths) {
   }
 }
 
-static void make_layer(struct bf_plan *plan, const struct bf_float_node *n, struct bf_widths widths) {
+static void make_layer(struct bf_quantize_plan *plan, const struct bf_float_node *n, struct bf_widths widths) {
   struct bf_calibration *c = plan->calibration;
   struct bf_plan_node *p = &plan->nodes[n->index];
   const struct bf_float_node *from = source_of(n->in[0]);
@@ -66,9 +66,9 @@ static void make_layer(struct bf_plan *plan, const struct bf_float_node *n, stru
   bf_layer_weights_make(n, widths.w, p->reads.scale, factor, &p->weights);
 }
 
-void bf_plan_make(struct bf_plan *plan, struct bf_calibration *c, const struct bf_quantize_spec *spec) {
+void bf_quantize_plan_make(struct bf_quantize_plan *plan, struct bf_calibration *c, const struct bf_quantize_spec *spec) {
   const struct bf_float_net *net = c->net;
-  *plan = (struct bf_plan){.calibration = c, .spec = spec, .nodes = bf_alloc(net->count, sizeof *plan->nodes)};
+  *plan = (struct bf_quantize_plan){.calibration = c, .spec = spec, .nodes = bf_alloc(net->count, sizeof *plan->nodes)};
   struct bf_widths *widths = bf_alloc(net->count, sizeof *widths);
   find_demands(plan, widths);
   for (size_t i = 0; i < net->count; i++) {
@@ -82,7 +82,7 @@ void bf_plan_make(struct bf_plan *plan, struct bf_calibration *c, const struct b
   free(widths);
 }
 
-void bf_plan_free(struct bf_plan *plan) {
+void bf_quantize_plan_free(struct bf_quantize_plan *plan) {
   for (size_t i = 0; i < plan->calibration->net->count; i++) bf_layer_weights_free(&plan->nodes[i].weights);
   free(plan->nodes);
 }
@@ -155,7 +155,7 @@ static void clamp_all(const struct bf_float_node *n, uint64_t images, float *v) 
 }
 
 // A layer in both networks: wanted before the clamp, then corrected, then both clamped.
-static void run_both(const struct bf_float_node *n, struct bf_plan *plan, float **wanted, float **have) {
+static void run_both(const struct bf_float_node *n, struct bf_quantize_plan *plan, float **wanted, float **have) {
   const struct bf_calibration *c = plan->calibration;
   struct bf_float_node open = *n;
   open.lo = -INFINITY;
@@ -174,7 +174,7 @@ static void run_one(const struct bf_float_node *n, const struct bf_calibration *
   bf_float_run_node(&job);
 }
 
-void bf_plan_correct(struct bf_plan *plan) {
+void bf_quantize_plan_correct(struct bf_quantize_plan *plan) {
   struct bf_calibration *c = plan->calibration;
   const struct bf_float_net *net = c->net;
   float **wanted = bf_alloc(net->count, sizeof *wanted), **have = bf_alloc(net->count, sizeof *have);

@@ -10,7 +10,7 @@
 #include "quantize/quantize_inside.h"
 
 struct printer {
-  const struct bf_plan *plan;
+  const struct bf_quantize_plan *plan;
   struct bf_arena arena;
   struct bf_names names;
   struct bf_buf constants, layers;
@@ -253,7 +253,7 @@ static void put_input(struct bf_buf *text, const struct bf_float_net *net, const
   bf_buf_puts(text, ";\n\n");
 }
 
-void bf_plan_print(const struct bf_plan *plan, struct bf_buf *text, struct bf_archive *weights) {
+void bf_quantize_plan_print(const struct bf_quantize_plan *plan, struct bf_buf *text, struct bf_archive *weights) {
   struct printer p = {.plan = plan, .weights = weights};
   const struct bf_float_net *net = plan->calibration->net;
   for (size_t i = 0; i < net->count; i++) bf_names_add(&p.names, net->nodes[i]->name, 0);

@@ -35,11 +35,11 @@ static bool check_spec(const struct bf_float_net *net, const struct bf_quantize_
 bool bf_quantize(struct bf_calibration *c, const struct bf_quantize_spec *spec, struct bf_buf *text,
                  struct bf_archive *weights, struct bf_diags *diags) {
   if (!check_spec(c->net, spec, diags)) return false;
-  struct bf_plan plan;
-  bf_plan_make(&plan, c, spec);
-  if (spec->correction != BF_CORRECT_NOTHING) bf_plan_correct(&plan);
-  bf_plan_print(&plan, text, weights);
-  bf_plan_free(&plan);
+  struct bf_quantize_plan plan;
+  bf_quantize_plan_make(&plan, c, spec);
+  if (spec->correction != BF_CORRECT_NOTHING) bf_quantize_plan_correct(&plan);
+  bf_quantize_plan_print(&plan, text, weights);
+  bf_quantize_plan_free(&plan);
   return true;
 }
 

@@ -60,7 +60,7 @@ void bf_layer_weights_free(struct bf_layer_weights *weights);
 float *bf_layer_weights_real(const struct bf_float_node *n, const struct bf_layer_weights *weights);
 
 // A network's formats and weights.
-struct bf_plan {
+struct bf_quantize_plan {
   struct bf_calibration *calibration;
   const struct bf_quantize_spec *spec;
   struct bf_plan_node {
@@ -70,11 +70,11 @@ struct bf_plan {
     unsigned demands;          // bit b: somebody wants it in b bits
   } *nodes;
 };
-void bf_plan_make(struct bf_plan *plan, struct bf_calibration *c, const struct bf_quantize_spec *spec);
+void bf_quantize_plan_make(struct bf_quantize_plan *plan, struct bf_calibration *c, const struct bf_quantize_spec *spec);
 // Runs the calibration images through the quantized network, in float, and corrects scales and biases on the way.
-void bf_plan_correct(struct bf_plan *plan);
-void bf_plan_free(struct bf_plan *plan);
+void bf_quantize_plan_correct(struct bf_quantize_plan *plan);
+void bf_quantize_plan_free(struct bf_quantize_plan *plan);
 
-void bf_plan_print(const struct bf_plan *plan, struct bf_buf *text, struct bf_archive *weights);
+void bf_quantize_plan_print(const struct bf_quantize_plan *plan, struct bf_buf *text, struct bf_archive *weights);
 
 #endif

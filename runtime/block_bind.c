@@ -25,7 +25,7 @@ static bool compile_kind(struct ap_blocks *blocks, const struct ap_program *p, c
   for (uint32_t i = 0; i < p->nmicros; i++) {
     const struct ap_block_calls *calls = &uses->micros[i];
     bool occurs = !counted || (masked ? calls->partial : calls->whole) > 0;
-    if (all[i] == NULL && occurs && !blocks->facts[i].between_rows && is_hot(calls, horizon)) {
+    if (all[i] == NULL && occurs && !blocks->facts[i].between_rows && p->micros[i].op != AP_OP_PATTERN && is_hot(calls, horizon)) {
       keys[count++] = (struct ap_kernel_key){&p->micros[i], counted, masked};
     }
   }
@@ -80,6 +80,9 @@ static bool has_kernels(const struct ap_entry *e, struct kinds kinds) {
 }
 
 static enum ap_call_kind op_kind(const struct ap_run *run, const struct ap_entry *e, struct kinds kinds) {
+  if (e->pattern != NULL) {
+    return e->stepwise || run->plain_blocks ? AP_CALL_OTHER : AP_CALL_PATTERN;
+  }
   if (e->kind == AP_ENTRY_KERNEL) {
     bool numbered = e->micro - run->program->micros <= UINT16_MAX;  // a call has 16 bits for it
     return numbered && has_kernels(e, kinds) ? AP_CALL_KERNEL : AP_CALL_OTHER;
@@ -109,7 +112,8 @@ static void bind_op(const struct ap_run *run, const struct ap_block_plan *plan, 
     op->column = (uint32_t)plan->sources[e->source].column;
   } else if (op->kind == AP_CALL_PLANES) {
     const struct ap_planes *planes = e->planes->planes;
-    op->u.columns = ap_planes_block(planes, e->planes->channel, (uint64_t)e->planes->position / AP_BLOCK_ROWS);
+    op->u.columns = ap_planes_block(planes, e->planes->channel, (uint64_t)e->planes->position / AP_BLOCK_ROWS) +
+                    (size_t)e->planes->bit * AP_COLUMN_WORDS;
     op->column = planes->bits;
   }
 }

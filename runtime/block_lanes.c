@@ -86,8 +86,8 @@ static void run_entry(struct ap_block_thread *t, struct ap_block_lane *lane, con
   uint64_t *d = lane->base[e->base[0]] + e->at[0];
   switch (e->kind) {
     case AP_ENTRY_KERNEL:
-      ap_block_run(e->micro, d, lane->base[e->base[1]] + e->at[1], lane->base[e->base[2]] + e->at[2], lane->cells, lane->tags, lane->masks,
-                   e->instr->imm, t->counted ? &t->counts : NULL);
+      ap_block_steps(t, e, &(struct ap_block_operands){d, lane->base[e->base[1]] + e->at[1], lane->base[e->base[2]] + e->at[2], lane->cells,
+                                                       lane->tags, lane->masks});
       break;
     case AP_ENTRY_LOAD: run_load(t, lane, e); break;
     default:
@@ -140,6 +140,28 @@ static void begin_lane(struct ap_block_thread *t, struct ap_block_lane *lane, co
   }
 }
 
+static bool same_operands(const struct ap_call *x, const struct ap_call *y) {
+  return memcmp(x->base, y->base, sizeof x->base) == 0 && memcmp(x->at, y->at, sizeof x->at) == 0 && x->entry->micro == y->entry->micro;
+}
+
+// The pattern instruction that comes next, together with those behind it that differ in their keys alone.
+static void run_patterns(struct ap_block_thread *t, unsigned lanes, struct ap_calls *c) {
+  const struct ap_call *first = ap_calls_next(c);
+  ap_block_table_begin(t, first->entry);
+  while (c->ops != NULL) {
+    const struct ap_call *call = ap_calls_next(c);
+    if (call->kind != AP_CALL_PATTERN || !same_operands(first, call) || !ap_block_table_add(t, call->entry)) {
+      break;
+    }
+    ap_calls_step(c, t->run->program);
+  }
+  ap_block_table_prepare(t);
+  for (unsigned i = 0; i < lanes; i++) {
+    const struct ap_block_lane *lane = &t->lanes[i];
+    ap_block_table_run(t, operand(lane, first, 0), operand(lane, first, 1), operand(lane, first, 2), lane->masks);
+  }
+}
+
 static void run_blocks(struct ap_block_thread *t, const struct ap_block_region *region, uint64_t block, uint64_t end) {
   const struct ap_program *program = t->run->program;
   unsigned lanes = 0;
@@ -154,6 +176,10 @@ static void run_blocks(struct ap_block_thread *t, const struct ap_block_region *
   struct ap_calls c;
   for (ap_calls_begin(&c, program, region); c.ops != NULL && lanes > 0;) {
     const struct ap_call *call = ap_calls_next(&c);
+    if (call->kind == AP_CALL_PATTERN) {
+      run_patterns(t, lanes, &c);
+      continue;
+    }
     ap_calls_step(&c, program);
     for (unsigned i = 0; i < lanes; i++) {
       run_call(t, &t->lanes[i], call);
@@ -170,8 +196,7 @@ struct member {
 
 static void run_entry_at(struct ap_block_thread *t, const struct ap_block_lane *lane, const struct ap_entry *e, uint64_t *const operand[3]) {
   if (e->kind == AP_ENTRY_KERNEL) {
-    ap_block_run(e->micro, operand[0], operand[1], operand[2], lane->cells, lane->tags, lane->masks, e->instr->imm,
-                 t->counted ? &t->counts : NULL);
+    ap_block_steps(t, e, &(struct ap_block_operands){operand[0], operand[1], operand[2], lane->cells, lane->tags, lane->masks});
   } else if (e->kind == AP_ENTRY_STORE) {
     ap_block_move_out(t, e, operand[0]);
   } else if (e->source != AP_NO_SOURCE) {  // kept, but wanted in the cells
@@ -181,12 +206,16 @@ static void run_entry_at(struct ap_block_thread *t, const struct ap_block_lane *
   }
 }
 
-static void run_wide(struct ap_block_thread *t, const struct member *m, const struct ap_wide_call *w) {
-  struct ap_block_lane *lane = &m->lanes[w->lane];
-  uint64_t *operand[3];
+static void find_operands(const struct member *m, const struct ap_wide_call *w, uint64_t *operand[3]) {
   for (unsigned slot = 0; slot < 3; slot++) {
     operand[slot] = m->places[w->place[slot]] + (size_t)w->column[slot] * AP_COLUMN_WORDS;
   }
+}
+
+static void run_wide(struct ap_block_thread *t, const struct member *m, const struct ap_wide_call *w) {
+  struct ap_block_lane *lane = &m->lanes[w->lane];
+  uint64_t *operand[3];
+  find_operands(m, w, operand);
   if (w->kind == AP_WIDE_KERNEL) {
     lane->fn[w->kernel](operand[0], operand[1], operand[2], lane->cells, lane->tags, lane->masks, w->imm, &t->counts);
     return;
@@ -221,6 +250,34 @@ static inline void run_short(struct ap_block_thread *t, const struct member *m, 
                    &t->counts);
 }
 
+// The call if it is of a pattern instruction, else NULL.
+static inline const struct ap_wide_call *pattern_call(const struct ap_block_order *order, uint64_t call) {
+  const struct ap_wide_call *w = AP_SHORT_KERNEL(call) == AP_SHORT_WIDE ? &order->wide[AP_SHORT_A(call)] : NULL;
+  return w != NULL && w->kind == AP_WIDE_PATTERN ? w : NULL;
+}
+
+static bool same_places(const struct ap_wide_call *x, const struct ap_wide_call *y) {
+  return x->lane == y->lane && memcmp(x->place, y->place, sizeof x->place) == 0 && memcmp(x->column, y->column, sizeof x->column) == 0 &&
+         x->entry->micro == y->entry->micro;
+}
+
+// As run_patterns, in order: returns the last call that it took.
+static const uint64_t *run_pattern_calls(struct ap_block_thread *t, const struct member *members, unsigned count,
+                                         const struct ap_block_order *order, const uint64_t *c, const uint64_t *last) {
+  const struct ap_wide_call *first = pattern_call(order, *c), *w = first;
+  ap_block_table_begin(t, first->entry);
+  for (; w != NULL && same_places(first, w) && ap_block_table_add(t, w->entry); w = c < last ? pattern_call(order, *c) : NULL) {
+    c++;
+  }
+  ap_block_table_prepare(t);
+  for (unsigned i = 0; i < count; i++) {
+    uint64_t *operand[3];
+    find_operands(&members[i], first, operand);
+    ap_block_table_run(t, operand[0], operand[1], operand[2], members[i].lanes[first->lane].masks);
+  }
+  return c - 1;
+}
+
 // Lanes of all regions on each block; there are several of one of the two.
 static void run_in_order(struct ap_block_thread *t, const struct ap_block_region *regions, unsigned lanes, uint64_t block, uint64_t end,
                          const struct ap_block_order *order) {
@@ -245,11 +302,19 @@ static void run_in_order(struct ap_block_thread *t, const struct ap_block_region
   if (count == 1) {  // the compiler makes a tight loop of it
     const struct member one = members[0];
     for (const uint64_t *c = order->calls, *last = c + order->count; c < last; c++) {
+      if (pattern_call(order, *c) != NULL) {
+        c = run_pattern_calls(t, &one, 1, order, c, last);
+        continue;
+      }
       run_short(t, &one, order, *c);
     }
     return;
   }
   for (const uint64_t *c = order->calls, *last = c + order->count; c < last; c++) {
+    if (pattern_call(order, *c) != NULL) {
+      c = run_pattern_calls(t, members, count, order, c, last);
+      continue;
+    }
     for (unsigned i = 0; i < count; i++) {
       run_short(t, &members[i], order, *c);
     }

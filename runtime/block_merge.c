@@ -81,6 +81,8 @@ static void add_wide(struct merger *m, unsigned i, const struct ap_call *call, c
     w->kind = AP_WIDE_KERNEL;
     w->kernel = call->kernel;
     w->imm = e->instr->imm;
+  } else if (call->kind == AP_CALL_PATTERN) {
+    w->kind = AP_WIDE_PATTERN;
   } else if (e->kind != AP_ENTRY_KERNEL && e->planes != NULL && e->source == AP_NO_SOURCE) {
     w->kind = e->kind == AP_ENTRY_STORE ? AP_WIDE_STORE_PLANES : AP_WIDE_LOAD_PLANES;
     w->planes = e->planes;
@@ -139,7 +141,7 @@ static void add_call(struct merger *m, unsigned i, const struct ap_call *call) {
   } else if (place != 0) {
     const struct ap_planes *p = e->planes->planes;
     uint64_t block = (uint64_t)e->planes->position / AP_BLOCK_ROWS;
-    lane->base[call->base[0]] = (struct place){(uint32_t)((e->planes->channel * p->blocks + block) * p->bits), place};
+    lane->base[call->base[0]] = (struct place){(uint32_t)((e->planes->channel * p->blocks + block) * p->bits + e->planes->bit), place};
   } else {
     own[0] = (struct place){lane_column(m, i, e->instr->f[0].col), AP_PLACE_CELLS};
     lane->base[call->base[0]] = own[0];

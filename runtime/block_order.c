@@ -98,7 +98,7 @@ static bool ranges_apart(const struct ap_run *run, const struct stores *all) {
   for (size_t i = 0; i < all->count && apart; i++) {
     struct ap_plane_access access;
     int64_t rows = (int64_t)ap_grid_rows(&p->grids[p->descs[all->items[i].desc].grid]);
-    apart = ap_plane_access(run, all->items[i].instr, &access) && access.whole;
+    apart = ap_plane_access(run, all->items[i].instr, &access) && access.whole && access.repeat == 1;
     ranges[i] = (struct range){access.tensor, access.channel, access.position, access.position + rows};
   }
   if (apart) {

@@ -6,6 +6,7 @@
 
 struct ap_micro_facts ap_micro_facts(const struct ap_micro *micro) {
   struct ap_micro_facts facts = {.cost = ap_micro_cost(micro)};
+  facts.altered = micro->op == AP_OP_PATTERN && !ap_pattern_plain(micro);
   bool seen[AP_MAX_WIDTH] = {false};
   facts.defines = true;
   memset(facts.first_write, 0xff, sizeof facts.first_write);
@@ -76,8 +77,10 @@ static void init_entry(struct builder *b, struct ap_entry *e, struct ap_call *op
   if (micro != NULL) {
     const struct ap_micro_facts *f = facts_of(b, micro);
     e->kind = f->between_rows ? AP_ENTRY_ROWS : AP_ENTRY_KERNEL;
-    e->stepwise = is_stepwise(instr, f);
+    e->stepwise = is_stepwise(instr, f) || f->altered;
+    e->pattern = instr->op == AP_OP_PATTERN ? &b->program->patterns[instr->index] : NULL;
     b->plan->between_rows = b->plan->between_rows || f->between_rows;
+    b->plan->patterns = b->plan->patterns || e->pattern != NULL;
   } else {
     e->kind = instr->op == AP_OP_STORE ? AP_ENTRY_STORE : AP_ENTRY_LOAD;
   }
@@ -344,7 +347,8 @@ static void choose_piece(const struct ap_block_plan *plan, struct ap_bundle *b, 
     b->lanes *= 2;
   }
   bool many_calls = plan->calls >= MIN_CALLS * plan->stage->count;
-  b->lanes = b->lanes < MIN_LANES || !many_calls ? 1 : b->lanes;
+  // Of a pattern's table, made for a region, all its blocks have the use.
+  b->lanes = b->lanes < MIN_LANES || !many_calls || plan->patterns ? 1 : b->lanes;
   while (!plan->tilewise && b->lanes == 1 && 2 * b->group <= AP_BLOCK_GROUP && all / (2 * b->group) >= MANY_PIECES &&
          2 * b->group * plan->area_columns * AP_COLUMN_WORDS * sizeof(uint64_t) <= GROUP_BYTES) {
     b->group *= 2;

@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 
 #include "runtime/block_uses.h"
-#include "runtime/kernel.h"
+#include "runtime/pattern.h"
 #include "runtime/run.h"
 
 // Operands are found from bases: base 0 is column 0 of the block's cells. The others stand for fields that only loads write: their base is
@@ -26,6 +26,7 @@ enum ap_entry_kind {
 enum ap_call_kind {
   AP_CALL_KERNEL,
   AP_CALL_CACHED,   // load of what the stage loads more than once, to a base of its own
+  AP_CALL_PATTERN,  // pattern instruction, all passes at once
   AP_CALL_PLANES,   // load of what lies ready in planes, to a base of its own
   AP_CALL_OTHER     // as its entry says
 };
@@ -48,13 +49,14 @@ struct ap_entry {
   ap_kernel *fn[2];                // for whole blocks, and for those with rows outside the mask; NULL: step by step
   const struct ap_instr *instr;
   const struct ap_micro *micro;
+  const struct ap_pattern *pattern; // of a pattern instruction
   const struct ap_entry *table;    // STEPS: entries of its table
   uint32_t at[3];                  // words of d, a, b behind their base
   uint8_t base[3];
   uint8_t kind;
   const struct ap_plane_access *planes;  // LOAD, STORE: moves columns of the tensor's planes; NULL: elements
   uint32_t source;                 // LOAD: of the plan's sources, or AP_NO_SOURCE
-  bool stepwise;                   // operands overlap so that only the steps one by one give what they should
+  bool stepwise;                   // operands overlap so that only the steps one by one give what they should, or altered patterns
 };
 
 // What is loaded more than once in a stage: kept for all blocks of its grid.
@@ -98,7 +100,7 @@ enum ap_block_place { AP_PLACE_CELLS, AP_PLACE_AREA, AP_PLACE_ZEROS, AP_PLACE_PL
 #define AP_SHORT_WIDE 0xfffu
 _Static_assert(AP_BLOCK_LANES <= 16 && (AP_MAX_COLUMNS + 24) * AP_BLOCK_LANES <= 0x10000, "lanes and their columns fit a short call");
 // The same written out. Moves of planes know all that they need, so that nothing of an entry has to be fetched.
-enum ap_wide_kind { AP_WIDE_KERNEL, AP_WIDE_LOAD_PLANES, AP_WIDE_STORE_PLANES, AP_WIDE_ENTRY };
+enum ap_wide_kind { AP_WIDE_KERNEL, AP_WIDE_PATTERN, AP_WIDE_LOAD_PLANES, AP_WIDE_STORE_PLANES, AP_WIDE_ENTRY };
 struct ap_wide_call {
   union {
     uint64_t imm;                         // KERNEL
@@ -146,6 +148,7 @@ struct ap_block_plan {
   struct ap_bundle *bundles; size_t nbundles, bundles_capacity;
   uint64_t pieces;
   bool between_rows;
+  bool patterns;   // it has pattern instructions
   bool tilewise;   // some instruction steps between rows: a piece is a tile, all its blocks advance together
   bool ordered;    // stores meet loads or other stores: tiles one after the other (tilewise, too)
   double calls;    // of all regions on one block each
@@ -166,6 +169,7 @@ struct ap_micro_facts {
   uint32_t first_write[4], last_access[4];  // steps; UINT32_MAX and 0 if none; by slot (d, a, b, flag)
   bool accessed[4];
   bool between_rows;
+  bool altered;   // a program of the pattern instruction that is not the generator's
   bool defines;   // all columns of d are written in all rows before anything else is done to them
 };
 struct ap_micro_facts ap_micro_facts(const struct ap_micro *micro);

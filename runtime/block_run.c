@@ -17,6 +17,7 @@ void ap_block_thread_init(struct ap_block_thread *t, const struct ap_run *run) {
   t->read_planes = ap_plane_reader_best();
   t->zeros = columns_alloc(AP_MAX_WIDTH);
   t->gathered = (uint8_t *)columns_alloc(AP_BLOCK_ROWS * sizeof(uint64_t) / COLUMN_BYTES);
+  t->pattern_variant = ap_pattern_select();
 }
 
 void ap_block_thread_free(struct ap_block_thread *t) {
@@ -26,6 +27,7 @@ void ap_block_thread_free(struct ap_block_thread *t) {
   free(t->zeros);
   free(t->gathered);
   ap_meter_memory_free(&t->measured);
+  ap_pattern_free(&t->table);
   if (t->cap_ready) {
     ap_cap_free(&t->cap);
   }
@@ -64,16 +66,32 @@ void ap_block_drain(struct ap_block_thread *t, const struct ap_instr *instr, con
 
 // --- planes --------------------------------------------------------------------------------------------
 
+static void set_outside(const struct ap_plane_read *read, uint64_t *to) {
+  for (unsigned b = 0; b < read->bits; b++, to += AP_COLUMN_WORDS) {
+    uint64_t pad = read->pad >> b & 1 ? ~(uint64_t)0 : 0;
+    for (unsigned w = 0; w < AP_COLUMN_WORDS; w++) {
+      to[w] = (to[w] & read->inside[w]) | (pad & ~read->inside[w]);
+    }
+  }
+}
+
 void ap_block_load_planes(struct ap_block_thread *t, const struct ap_plane_access *x, uint64_t *to) {
   _Alignas(64) uint64_t inside[AP_COLUMN_WORDS];
-  struct ap_plane_read read = {.channel = x->channel, .position = x->position + (int64_t)t->row0, .pad = x->pad};
+  struct ap_plane_read read = {.channel = x->channel, .bit = x->bit, .bits = x->bits, .position = x->position + (int64_t)t->row0, .pad = x->pad};
   if (x->inside != NULL) {
     read.inside = x->inside + t->block * AP_COLUMN_WORDS;
   } else if (!x->whole) {
     ap_rows_inside(t->run, x->move, t->row0, t->rows, inside);
     read.inside = inside;
   }
-  t->read_planes(x->planes, &read, to);
+  if (x->repeat == 1) {
+    t->read_planes(x->planes, &read, to);
+    return;
+  }
+  ap_planes_read_repeated(x->planes, x, t->read_planes, t->row0, t->rows, to);
+  if (read.inside != NULL) {
+    set_outside(&read, to);
+  }
 }
 
 void ap_block_store_planes(struct ap_block_thread *t, const struct ap_plane_access *x, const uint64_t *from) {
@@ -98,13 +116,13 @@ void ap_block_move_out(struct ap_block_thread *t, const struct ap_entry *e, cons
 
 uint64_t *ap_block_in_planes(const struct ap_block_thread *t, const struct ap_entry *e) {
   const struct ap_plane_access *x = e->planes;
-  if (x == NULL || !x->whole) {
+  if (x == NULL || !x->whole || x->repeat > 1) {
     return NULL;
   }
   const struct ap_planes *planes = x->planes;
   uint64_t position = (uint64_t)x->position + t->row0;
   bool there = planes->pitch == AP_COLUMN_WORDS && position % AP_BLOCK_ROWS == 0;
-  return there ? ap_planes_block(planes, x->channel, position / AP_BLOCK_ROWS) : NULL;
+  return there ? ap_planes_block(planes, x->channel, position / AP_BLOCK_ROWS) + (size_t)x->bit * AP_COLUMN_WORDS : NULL;
 }
 
 void ap_block_keep(struct ap_block_thread *t, const struct ap_source *source, uint64_t block) {

@@ -47,6 +47,8 @@ struct ap_block_thread {
   struct ap_meter_memory measured;   // the region last accounted
   struct ap_expectation *expected;   // by region of the run: of one row; shared by the threads, each writes those that it accounts
   struct ap_block_lane lanes[AP_BLOCK_LANES];
+  struct ap_pattern_table table;     // of the present pattern instructions
+  const struct ap_pattern_variant *pattern_variant;
   struct ap_kernel_counts counts;    // of the stage
   struct ap_events events;           // of the stage, without those
 };
@@ -61,6 +63,15 @@ void ap_block_piece(struct ap_block_thread *t, const struct ap_bundle *bundle, u
 void ap_block_tile(struct ap_block_thread *t, const struct ap_block_region *region, uint32_t tile);
 
 // Common parts.
+// An instruction that has no compiled kernel, on one block (runtime/block_pattern.c).
+struct ap_block_operands { uint64_t *d, *a, *b, *flags, *tag; const uint64_t *mask; };
+void ap_block_steps(struct ap_block_thread *t, const struct ap_entry *e, const struct ap_block_operands *o);
+// Pattern instructions on the same operands that differ in their keys alone are one table: begins it; adds one (false: it must be run by itself); gets
+// it ready; runs it on a block.
+void ap_block_table_begin(struct ap_block_thread *t, const struct ap_entry *e);
+bool ap_block_table_add(struct ap_block_thread *t, const struct ap_entry *e);
+void ap_block_table_prepare(struct ap_block_thread *t);
+void ap_block_table_run(struct ap_block_thread *t, uint64_t *d, const uint64_t *a, const uint64_t *b, const uint64_t *mask);
 // Loads rows of the present block to columns from `to`; stores them.
 void ap_block_fill(struct ap_block_thread *t, const struct ap_instr *instr, uint64_t *to);
 void ap_block_drain(struct ap_block_thread *t, const struct ap_instr *instr, const uint64_t *from);

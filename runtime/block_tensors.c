@@ -43,7 +43,7 @@ static bool in_planes(const struct ap_run *run, struct ap_block_plan *plan, cons
   }
   const struct ap_grid *grid = &run->program->grids[run->program->descs[e->instr->index].grid];
   bool aligned = out->position % 64 == 0 && (grid->tile_rows % 64 == 0 || ap_grid_tiles(grid) == 1);
-  return e->kind == AP_ENTRY_LOAD || (out->whole && aligned);
+  return e->kind == AP_ENTRY_LOAD || (out->whole && aligned && out->repeat == 1);
 }
 
 // Tensors at two widths in one memory: no form of planes is both.
@@ -55,8 +55,9 @@ static void find_mixed(const struct ap_run *run, const struct ap_block_plan *pla
     if (is_move(e)) {
       const struct ap_desc *desc = &p->descs[e->instr->index];
       uint32_t root = ap_tensor_root(p, desc->tensor);
-      mixed[root] = mixed[root] || (bits[root] != 0 && bits[root] != desc->bits);
-      bits[root] = desc->bits;
+      uint8_t held = p->tensors[desc->tensor].bits;  // a load of some bits of them doesn't matter
+      mixed[root] = mixed[root] || (bits[root] != 0 && bits[root] != held);
+      bits[root] = held;
     }
   }
   free(bits);
@@ -162,7 +163,7 @@ void ap_block_find_planes(const struct ap_run *run, struct ap_block_plan *plan) 
       e->planes = kept;
       plan->bytes += sizeof *kept;
       use->planes = true;
-      use->bits = p->descs[e->instr->index].bits;
+      use->bits = p->tensors[p->descs[e->instr->index].tensor].bits;
     } else {
       use->elements = true;
     }
@@ -175,7 +176,7 @@ void ap_block_find_planes(const struct ap_run *run, struct ap_block_plan *plan) 
 }
 
 bool ap_block_in_place(const struct ap_run *run, const struct ap_grid *grid, const struct ap_entry *e) {
-  return e->planes != NULL && e->planes->whole && e->planes->position % AP_BLOCK_ROWS == 0 &&
+  return e->planes != NULL && e->planes->whole && e->planes->repeat == 1 && e->planes->position % AP_BLOCK_ROWS == 0 &&
          e->planes->planes->pitch == AP_COLUMN_WORDS &&
          (grid->tile_rows % AP_BLOCK_ROWS == 0 || ap_grid_tiles(grid) == 1);
 }

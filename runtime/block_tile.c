@@ -65,8 +65,7 @@ static void run_on_block(struct ap_block_thread *t, const struct ap_entry *e, co
   } else if (fn != NULL) {
     fn(cells + e->at[0], cells + e->at[1], cells + e->at[2], cells, tag, mask, e->instr->imm, &t->counts);
   } else {
-    ap_block_run(e->micro, cells + e->at[0], cells + e->at[1], cells + e->at[2], cells, tag, mask, e->instr->imm,
-                 t->counted ? &t->counts : NULL);
+    ap_block_steps(t, e, &(struct ap_block_operands){cells + e->at[0], cells + e->at[1], cells + e->at[2], cells, tag, mask});
   }
 }
 
@@ -104,6 +103,7 @@ static void begin_cap(struct ap_block_thread *t, uint64_t rows, uint64_t most) {
       ap_cap_free(&t->cap);
     }
     ap_cap_init(&t->cap, t->run->program->machine.columns, most);
+    t->cap.patterns = t->run->program->patterns;
     t->cap_ready = true;
     t->cap_rows = most;
   }

@@ -67,6 +67,7 @@ struct operands {
   uint64_t *slot[AP_SLOT_COUNT];   // first column; NULL where there is none
   uint64_t value[AP_LIT_COUNT];    // bit kbit of it is the literal's value (kbit is 0 for the constants)
   uint64_t distance;               // in rows, of the steps between rows
+  const struct ap_pattern *pattern; // NULL: none
 };
 static struct operands find_operands(const struct ap_cap *cap, const struct ap_instr *instr) {
   struct operands o = {
@@ -77,6 +78,12 @@ static struct operands find_operands(const struct ap_cap *cap, const struct ap_i
   for (unsigned i = 0; i < 3; i++) {
     o.slot[i] = ap_cap_column(cap, instr->f[i].col);
   }
+  if (instr->op == AP_OP_PATTERN) {
+    o.pattern = &cap->patterns[instr->index];
+    o.value[AP_LIT_K] = o.pattern->key;
+    o.value[AP_LIT_NOT_K] = ~o.pattern->key;
+    o.value[AP_LIT_P] = o.pattern->base;
+  }
   return o;
 }
 _Static_assert(AP_SLOT_D == 0 && AP_SLOT_A == 1 && AP_SLOT_B == 2, "operand slots are numbered as the instruction's fields");
@@ -84,6 +91,15 @@ _Static_assert(AP_SLOT_D == 0 && AP_SLOT_A == 1 && AP_SLOT_B == 2, "operand slot
 // ~0 if the literal stands for a 1.
 static uint64_t literal_value(const struct ap_lit *lit, const struct operands *o) {
   return -(o->value[lit->value] >> lit->kbit & 1);
+}
+
+// The sum that the writes after this compare may write.
+static void find_sum(const struct ap_lit *lits, unsigned count, struct operands *o) {
+  unsigned set = 0;
+  for (unsigned i = 0; i < count; i++) {
+    set |= lits[i].slot == AP_SLOT_A && literal_value(&lits[i], o) != 0 ? 1u << lits[i].bit : 0;
+  }
+  o->value[AP_LIT_P] = ap_pattern_sum(o->pattern, set);
 }
 
 static void compare(struct ap_cap *cap, const uint64_t *rows, const struct ap_operand *lits, unsigned count, bool accumulate) {
@@ -163,6 +179,9 @@ static void run_step(struct ap_cap *cap, const struct ap_micro *micro, const str
     const struct ap_lit *lit = &micro->lits[step->first + i];
     lits[i].column = o->slot[lit->slot] + lit->bit * cap->words;
     lits[i].flip = literal_value(lit, o) ^ complement;
+  }
+  if (o->pattern != NULL && step->kind <= AP_STEP_COMPARE_OR) {
+    find_sum(&micro->lits[step->first], step->nlits, o);
   }
   switch (step->kind) {
     case AP_STEP_COMPARE: compare(cap, cap->mask, lits, step->nlits, false); break;

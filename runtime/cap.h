@@ -20,6 +20,7 @@ struct ap_cap {
   uint64_t rows;        // rows of the present tile
   uint64_t searched;    // rows that burn energy in a compare
   uint64_t tagged;      // rows in the tag
+  const struct ap_pattern *patterns;  // of the program
   struct ap_events events;
 };
 

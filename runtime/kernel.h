@@ -8,7 +8,7 @@
 #define AP_KERNEL_H
 
 #include "base/bf_diag.h"
-#include "isa/micro.h"
+#include "isa/program.h"
 
 #define AP_BLOCK_ROWS 512
 #define AP_COLUMN_WORDS 8
@@ -49,5 +49,8 @@ void ap_kernels_info(const struct ap_kernels *kernels, struct ap_kernels_info *o
 // The same in plain C, step by step: for programs without a kernel of the compiler, and to test kernels against.
 void ap_block_run(const struct ap_micro *micro, uint64_t *d, uint64_t *a, uint64_t *b, uint64_t *flags, uint64_t *tag,
                   const uint64_t *mask, uint64_t imm, struct ap_kernel_counts *counts);  // counts: NULL to count nothing
+// The same for an instruction with a pattern; `imm` is the pattern's key.
+void ap_block_run_pattern(const struct ap_micro *micro, const struct ap_pattern *pattern, uint64_t *d, uint64_t *a, uint64_t *b,
+                          uint64_t *flags, const uint64_t *mask, struct ap_kernel_counts *counts);
 
 #endif

@@ -10,6 +10,8 @@ struct block {
   const uint64_t *mask;
   uint64_t tag[AP_COLUMN_WORDS];
   uint64_t imm;
+  const struct ap_pattern *pattern;  // NULL: none
+  uint64_t sum;                      // of the pattern, for the latest compare
   struct ap_kernel_counts counts;
 };
 _Static_assert(AP_SLOT_D == 0 && AP_SLOT_A == 1 && AP_SLOT_B == 2 && AP_SLOT_FLAG == 3, "slots are indices");
@@ -20,6 +22,7 @@ static uint64_t literal(const struct block *b, const struct ap_lit *lit) {
     case AP_LIT_1: return ~(uint64_t)0;
     case AP_LIT_K: return -(b->imm >> lit->kbit & 1);
     case AP_LIT_NOT_K: return -(~b->imm >> lit->kbit & 1);
+    case AP_LIT_P: return -(b->sum >> lit->kbit & 1);
     default: return 0;
   }
 }
@@ -40,10 +43,12 @@ INLINE uint64_t count_rows(const uint64_t *words) {
 
 INLINE void compare(struct block *b, const struct ap_lit *lits, unsigned nlits, bool accumulate, bool counted) {
   uint64_t match[AP_COLUMN_WORDS];
+  unsigned searched = 0;  // bits of field a that must be 1
   memcpy(match, b->mask, sizeof match);
   for (unsigned n = 0; n < nlits; n++) {
     const uint64_t *cells = column(b, &lits[n]);
     uint64_t flip = ~literal(b, &lits[n]);
+    searched |= lits[n].slot == AP_SLOT_A && flip == 0 ? 1u << lits[n].bit % 32 : 0;
     for (unsigned i = 0; i < AP_COLUMN_WORDS; i++) {
       match[i] &= cells[i] ^ flip;
     }
@@ -51,6 +56,7 @@ INLINE void compare(struct block *b, const struct ap_lit *lits, unsigned nlits, 
   if (counted) {
     b->counts.match_cells += nlits * count_rows(match);
   }
+  b->sum = b->pattern != NULL ? ap_pattern_sum(b->pattern, searched) : 0;
   for (unsigned i = 0; i < AP_COLUMN_WORDS; i++) {
     b->tag[i] = match[i] | (accumulate ? b->tag[i] : 0);
   }
@@ -102,9 +108,15 @@ static run_function *const run_wide = run_any, *const count_wide = count_any;
 static bool has_wide(void) { return false; }
 #endif
 
-static void run(struct block *b, const struct ap_micro *micro, bool counted) {
-  run_function *wide = counted ? count_wide : run_wide, *any = counted ? count_any : run_any;
+// counts: NULL to count nothing.
+static void run(struct block *b, const struct ap_micro *micro, struct ap_kernel_counts *counts) {
+  run_function *wide = counts != NULL ? count_wide : run_wide, *any = counts != NULL ? count_any : run_any;
   (has_wide() ? wide : any)(b, micro);
+  if (counts != NULL) {
+    counts->match_cells += b->counts.match_cells;
+    counts->written_cells += b->counts.written_cells;
+    counts->changed_cells += b->counts.changed_cells;
+  }
 }
 
 void ap_block_run(const struct ap_micro *micro, uint64_t *d, uint64_t *a, uint64_t *b, uint64_t *flags, uint64_t *tag,
@@ -114,13 +126,14 @@ void ap_block_run(const struct ap_micro *micro, uint64_t *d, uint64_t *a, uint64
   for (unsigned i = 0; i < AP_COLUMN_WORDS && (use == AP_TAG_USES || use == AP_TAG_TAKES); i++) {
     block.tag[i] = tag[i] & mask[i];
   }
-  run(&block, micro, counts != NULL);
+  run(&block, micro, counts);
   if (use == AP_TAG_USES || use == AP_TAG_SETS) {
     memcpy(tag, block.tag, sizeof block.tag);
   }
-  if (counts != NULL) {
-    counts->match_cells += block.counts.match_cells;
-    counts->written_cells += block.counts.written_cells;
-    counts->changed_cells += block.counts.changed_cells;
-  }
+}
+
+void ap_block_run_pattern(const struct ap_micro *micro, const struct ap_pattern *pattern, uint64_t *d, uint64_t *a, uint64_t *b,
+                          uint64_t *flags, const uint64_t *mask, struct ap_kernel_counts *counts) {
+  struct block block = {.slot = {d, a, b, flags}, .mask = mask, .imm = pattern->key, .pattern = pattern, .sum = pattern->base};
+  run(&block, micro, counts);
 }

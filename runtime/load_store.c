@@ -141,13 +141,31 @@ static void scatter(const struct ap_memory *memory, const struct row_run *run, c
   }
 }
 
+#define SHIFT_DOWN(type)                              \
+  for (uint64_t i = 0; i < rows; i++) {               \
+    ((type *)all)[i] = (type)(((type *)all)[i] >> bit); \
+  }
+// Elements of which only the bits from `bit` on are wanted.
+static void shift_down(void *all, unsigned size, uint64_t rows, unsigned bit) {
+  switch (size) {
+    case 1: SHIFT_DOWN(uint8_t) break;
+    case 2: SHIFT_DOWN(uint16_t) break;
+    case 4: SHIFT_DOWN(uint32_t) break;
+    default: SHIFT_DOWN(uint64_t) break;
+  }
+}
+#undef SHIFT_DOWN
+
 void ap_rows_gather(const struct ap_run *run, const struct ap_instr *instr, uint64_t row0, uint64_t rows, void *out) {
   struct row_walk walk;
   struct row_run part;
   walk_begin(&walk, run->program, instr, row0, rows);
   const struct ap_memory *memory = ap_run_memory(run, walk.desc->tensor);
   for (uint64_t at = 0; walk_next(&walk, &part); at += part.count) {
-    gather(memory, &part, walk.desc->pad_value, out, at);
+    gather(memory, &part, walk.desc->pad_value << walk.desc->bit, out, at);
+  }
+  if (walk.desc->bit > 0) {
+    shift_down(out, memory->size, rows, walk.desc->bit);
   }
 }
 

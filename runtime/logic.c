@@ -363,7 +363,7 @@ static void drop_unused(struct ap_logic *out) {
 
 bool ap_logic_compose(const struct ap_micro *micro, bool counted, struct ap_logic *out) {
   memset(out, 0, sizeof *out);
-  if (!can_compose(micro)) {
+  if (!can_compose(micro) || micro->op == AP_OP_PATTERN) {  // patterns have a kernel of their own (runtime/pattern.h)
     return false;
   }
   struct compose c = {.micro = micro, .out = out, .counted = counted, .tag = LOGIC_NONE};

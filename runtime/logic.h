@@ -30,7 +30,7 @@ struct ap_logic {
   struct ap_logic_count *counts; size_t ncounts, counts_capacity;
   uint32_t tag;       // value of the tag afterwards, or UINT32_MAX if the program leaves it undefined
 };
-// False if the program steps between rows. `counted`: with counts.
+// False if the program steps between rows, or is one of the pattern instruction. `counted`: with counts.
 bool ap_logic_compose(const struct ap_micro *micro, bool counted, struct ap_logic *out);
 void ap_logic_free(struct ap_logic *logic);
 

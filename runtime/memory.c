@@ -102,6 +102,7 @@ struct ap_run *ap_run_new(const struct ap_program *program, struct bf_diags *dia
     rows = program->grids[i].tile_rows > rows ? program->grids[i].tile_rows : rows;
   }
   ap_cap_init(&run->cap, program->machine.columns, rows);
+  run->cap.patterns = program->patterns;
   run->gathered = bf_alloc((rows + 63) / 64 * 64, sizeof(uint64_t));
   run->desc_cycles = bf_alloc((size_t)program->ndescs + 1, sizeof *run->desc_cycles);
   resolve_micros(run);

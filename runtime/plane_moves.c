@@ -23,8 +23,9 @@ static struct source find_source(const struct ap_planes *planes, const struct ap
   int64_t word = (read->position - (read->position < 0 ? 63 : 0)) / 64;
   int64_t block = (word - (word < 0 ? AP_COLUMN_WORDS - 1 : 0)) / AP_COLUMN_WORDS;
   bool low = block >= 0 && (uint64_t)block < planes->blocks, high = block >= -1 && (uint64_t)(block + 1) < planes->blocks;
-  return (struct source){.low = low ? ap_planes_block(planes, read->channel, (uint64_t)block) : no_rows,
-                         .high = high ? ap_planes_block(planes, read->channel, (uint64_t)(block + 1)) : no_rows,
+  size_t first = (size_t)read->bit * planes->pitch;
+  return (struct source){.low = low ? ap_planes_block(planes, read->channel, (uint64_t)block) + first : no_rows,
+                         .high = high ? ap_planes_block(planes, read->channel, (uint64_t)(block + 1)) + first : no_rows,
                          .low_pitch = low ? planes->pitch : 0, .high_pitch = high ? planes->pitch : 0,
                          .skip = (unsigned)(word - block * AP_COLUMN_WORDS), .bits = (unsigned)(read->position - word * 64)};
 }
@@ -33,7 +34,7 @@ static void read_portable(const struct ap_planes *planes, const struct ap_plane_
   struct source s = find_source(planes, read);
   uint64_t pair[2 * AP_COLUMN_WORDS] = {0};
   size_t bytes = planes->pitch * sizeof *pair;
-  for (unsigned b = 0; b < planes->bits; b++, to += AP_COLUMN_WORDS) {
+  for (unsigned b = 0; b < read->bits; b++, to += AP_COLUMN_WORDS) {
     uint64_t pad = read->pad >> b & 1 ? ~(uint64_t)0 : 0;
     memcpy(pair, s.low + b * s.low_pitch, bytes);
     memcpy(pair + AP_COLUMN_WORDS, s.high + b * s.high_pitch, bytes);
@@ -52,7 +53,7 @@ __attribute__((target("avx512f"))) static void read_avx512(const struct ap_plane
   __m512i next = _mm512_add_epi64(first, _mm512_set1_epi64(1));
   __m512i inside = read->inside != NULL ? _mm512_loadu_si512(read->inside) : _mm512_set1_epi64(-1);
   __m128i down = _mm_cvtsi32_si128((int)s.bits), up = _mm_cvtsi32_si128((int)(64 - s.bits));  // a shift by 64 gives 0
-  for (unsigned b = 0; b < planes->bits; b++) {
+  for (unsigned b = 0; b < read->bits; b++) {
     __m512i low = _mm512_maskz_loadu_epi64(words, s.low + b * s.low_pitch), high = _mm512_maskz_loadu_epi64(words, s.high + b * s.high_pitch);
     __m512i x = _mm512_permutex2var_epi64(low, first, high), y = _mm512_permutex2var_epi64(low, next, high);
     __m512i all = _mm512_or_si512(_mm512_srl_epi64(x, down), _mm512_sll_epi64(y, up));

@@ -66,9 +66,9 @@ bool ap_plane_view(const struct ap_run *run, const struct ap_instr *load, struct
   bool first = true;
   *view = (struct ap_plane_view){.root = ap_tensor_root(p, desc->tensor), .stride = {1, 1, 1}, .count = {1, 1, 1}};
   const struct ap_tensor *root = &p->tensors[view->root];
-  *out = (struct ap_plane_access){.tensor = view->root, .whole = true};
+  *out = (struct ap_plane_access){.tensor = view->root, .whole = true, .repeat = 1, .bit = desc->bit, .bits = desc->bits};
   memcpy(view->shape, tensor->shape, sizeof view->shape);
-  if (desc->bits > root->bits || load->f[0].width != desc->bits || tensor->shape[3] != root->shape[3] ||
+  if (tensor->bits > root->bits || load->f[0].width != desc->bits || tensor->shape[3] != root->shape[3] ||
       !find_rows(desc, &p->grids[desc->grid], load->tap, view, &rows) || rows.low[3] < 0 || rows.low[3] >= tensor->shape[3]) {
     return false;
   }
@@ -83,7 +83,7 @@ bool ap_plane_view(const struct ap_run *run, const struct ap_instr *load, struct
   if (positions > UINT32_MAX) {
     return false;
   }
-  ap_planes_shape(&view->planes, positions * view->count[2], root->shape[3], desc->bits);
+  ap_planes_shape(&view->planes, positions * view->count[2], root->shape[3], tensor->bits);
   return !ap_planes_too_large(&view->planes);
 }
 

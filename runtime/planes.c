@@ -22,11 +22,20 @@ bool ap_planes_too_large(const struct ap_planes *planes) { return plane_bytes(pl
 
 // --- how rows lie ----------------------------------------------------------------------------------------
 
-// Elements from a row to the next, the same for all rows; 0 if there is only one. False if it is not the same.
-static bool row_step(const struct ap_desc *desc, const struct ap_grid *grid, const uint64_t *pitch, int64_t *step) {
-  uint64_t below = 1;  // rows from one index of the dimension to the next
+// Successive rows that see the same element: those along the fastest dimensions that select nothing. Returns the dimension before them.
+static int repeated_rows(const struct ap_desc *desc, const struct ap_grid *grid, uint64_t *repeat) {
+  int j = 3;
+  for (*repeat = 1; j >= 0 && (grid->count[j] == 1 || desc->row_dim[j] >= 4 || desc->row_stride[j] == 0); j--) {
+    *repeat *= grid->count[j];
+  }
+  return j;
+}
+
+// Elements from a row to the next that does not repeat it, the same for all rows; 0 if there is only one. False if it is not the same.
+static bool row_step(const struct ap_desc *desc, const struct ap_grid *grid, const uint64_t *pitch, int64_t *step, uint64_t *repeat) {
+  uint64_t below = 1;  // such rows from one index of the dimension to the next
   *step = 0;
-  for (int j = 3; j >= 0; j--) {
+  for (int j = repeated_rows(desc, grid, repeat); j >= 0; j--) {
     if (grid->count[j] == 1) {
       continue;
     }
@@ -55,12 +64,14 @@ bool ap_plane_access(const struct ap_run *run, const struct ap_instr *move, stru
   for (int k = 2; k >= 0; k--) {
     pitch[k] = pitch[k + 1] * tensor->shape[k + 1];
   }
-  bool fits = desc->bits <= program->tensors[root].bits && move->f[0].width == desc->bits;
-  if (ap_planes_too_large(&run->planes[root]) || !fits || !row_step(desc, grid, pitch, &step) ||
+  uint64_t repeat;
+  bool fits = tensor->bits <= program->tensors[root].bits && move->f[0].width == desc->bits;
+  if (ap_planes_too_large(&run->planes[root]) || !fits || !row_step(desc, grid, pitch, &step, &repeat) ||
       (step != 0 && step != channels)) {
     return false;
   }
-  *out = (struct ap_plane_access){.planes = &run->planes[root], .tensor = root, .whole = true};
+  *out = (struct ap_plane_access){.planes = &run->planes[root], .tensor = root, .whole = true, .repeat = repeat, .bit = desc->bit,
+                                  .bits = desc->bits};
   for (int k = 3; k >= 0; k--) {
     int64_t low = desc->origin[k] + (int64_t)(tap % desc->tap_count[k]) * desc->tap_step[k], high = low;
     tap /= desc->tap_count[k];

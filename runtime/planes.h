@@ -24,13 +24,15 @@ struct ap_planes {
   bool memory_written;           // the array of elements has been written to; until then it is zeros, and so are planes that are not current
 };
 
-// How the rows of a load or store lie in the planes of a tensor, or of a view of it: row r is position `position` + r of the channel.
+// How the rows of a load or store lie in the planes of a tensor, or of a view of it: row r is position `position` + r / repeat of the channel.
 struct ap_plane_access {
   struct ap_planes *planes;      // NULL if the rows are successive positions of neither
   uint32_t tensor;               // root
   uint32_t channel;
   int64_t position;              // may be outside of the tensor where a load has padding
   bool whole;                    // all rows of the grid are inside the tensor
+  uint64_t repeat;               // of a load: successive rows that see the same position
+  uint8_t bit, bits;             // columns of each position that are moved
   uint64_t pad;                  // of a load: value of the rows that are not
   const struct ap_instr *move;
   const uint64_t *inside;        // where not whole: the rows that are, 8 words for each block of the grid; NULL: not worked out
@@ -65,10 +67,11 @@ bool ap_planes_too_large(const struct ap_planes *planes);
 static inline uint64_t *ap_planes_block(const struct ap_planes *planes, uint32_t channel, uint64_t block) {
   return planes->words + (channel * planes->blocks + block) * planes->bits * planes->pitch;
 }
-// Reads of columns (runtime/plane_moves.c). `inside` (8 words) says which rows are the tensor's, the others get pad; NULL: all, and what is outside of
+// Reads of columns [bit, bit + bits) of each position (runtime/plane_moves.c). `inside` (8 words) says which rows are the tensor's, the others get pad; NULL: all, and what is outside of
 // the planes is undefined.
 struct ap_plane_read {
   uint32_t channel;
+  uint8_t bit, bits;
   int64_t position;              // of row 0
   const uint64_t *inside;
   uint64_t pad;
@@ -76,6 +79,9 @@ struct ap_plane_read {
 typedef void ap_plane_reader(const struct ap_planes *planes, const struct ap_plane_read *read, uint64_t *to);  // columns of 8 words, 512 rows
 ap_plane_reader *ap_plane_reader_variant(unsigned i);  // NULL beyond the last or if this processor cannot run it; the last is the best
 ap_plane_reader *ap_plane_reader_best(void);
+// The same without `inside`, for rows [row0, row0 + rows) of a load of which several rows see the same position (runtime/plane_repeat.c).
+void ap_planes_read_repeated(const struct ap_planes *planes, const struct ap_plane_access *access, ap_plane_reader *reader, uint64_t row0,
+                             uint64_t rows, uint64_t *to);
 // Writes `rows` (1 to 512) positions from `position` on, which is a multiple of 64; all are inside the tensor.
 void ap_planes_write(const struct ap_planes *planes, uint32_t channel, uint64_t position, uint64_t rows, const uint64_t *from);
 

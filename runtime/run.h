@@ -67,7 +67,8 @@ void ap_run_plan(struct ap_run *run);
 void ap_run_load(struct ap_run *run, const struct ap_instr *instr, uint64_t row0);
 void ap_run_store(struct ap_run *run, const struct ap_instr *instr, uint64_t row0);
 
-// Elements of rows [row0, row0 + rows) of a load to `out`, `size` bytes each (that of the tensor's memory), and of a store from `in`.
+// Elements of rows [row0, row0 + rows) of a load to `out`, `size` bytes each (that of the tensor's memory), shifted down by the
+// descriptor's `bit`, and of a store from `in`.
 void ap_rows_gather(const struct ap_run *run, const struct ap_instr *instr, uint64_t row0, uint64_t rows, void *out);
 void ap_rows_scatter(const struct ap_run *run, const struct ap_instr *instr, uint64_t row0, uint64_t rows, const void *in);
 // Sets the bits of the rows of a block (at most 512) whose elements are inside the tensor; the others of the 8 words are 0.

@@ -56,8 +56,8 @@ static void dump_headers(const struct ap_program *p, struct bf_buf *out) {
     bf_buf_printf(out, "  %-12s %10zu bytes\n", ap_section_name(s), bytes.length);
     bf_buf_free(&bytes);
   }
-  bf_buf_printf(out, "instructions: %u, tables: %u, streams: %u, microcode programs: %u, constants: %llu\n", p->ncode,
-                p->ntables, p->nstreams, p->nmicros, (unsigned long long)p->nconsts);
+  bf_buf_printf(out, "instructions: %u, tables: %u, streams: %u, patterns: %u, microcode programs: %u, constants: %llu\n",
+                p->ncode, p->ntables, p->nstreams, p->npatterns, p->nmicros, (unsigned long long)p->nconsts);
   for (uint32_t i = 0; i < p->ninputs; i++)
     bf_buf_printf(out, "input %s\n", p->tensors[p->inputs[i]].name);
   for (uint32_t i = 0; i < p->noutputs; i++)
@@ -86,8 +86,12 @@ static void dump_move(const struct ap_program *p, const struct ap_instr *instr, 
   bf_buf_printf(out, "  ; %s %s", instr->op == AP_OP_STORE ? "to" : "from", tensor->name);
 }
 
+// What the literals of an instruction stand for: its immediate, or the key of its pattern and the sum of the latest compare.
+struct passes { const struct ap_instr *instr; const struct ap_pattern *pattern; uint64_t imm, sum; };
+
 // One literal on the columns of an instruction: "c20=1".
-static void dump_literal(const struct ap_instr *instr, const struct ap_lit *lit, struct bf_buf *out) {
+static void dump_literal(const struct passes *passes, const struct ap_lit *lit, struct bf_buf *out) {
+  const struct ap_instr *instr = passes->instr;
   unsigned slot = lit->slot == AP_SLOT_PARTNER ? AP_SLOT_A : lit->slot;
   unsigned column = slot <= AP_SLOT_B ? instr->f[slot].col + lit->bit : lit->bit;
   bool bit = lit->value == AP_LIT_1;
@@ -96,7 +100,9 @@ static void dump_literal(const struct ap_instr *instr, const struct ap_lit *lit,
     return;
   }
   if (lit->value == AP_LIT_K || lit->value == AP_LIT_NOT_K)
-    bit = (instr->imm >> lit->kbit & 1) == (lit->value == AP_LIT_K);
+    bit = (passes->imm >> lit->kbit & 1) == (lit->value == AP_LIT_K);
+  if (lit->value == AP_LIT_P)
+    bit = passes->sum >> lit->kbit & 1;
   bf_buf_printf(out, lit->slot == AP_SLOT_PARTNER ? " partner.c%u=" : " c%u=", column);
   if (lit->value == AP_LIT_S)
     bf_buf_printf(out, "sum[%u]", lit->kbit);
@@ -104,9 +110,26 @@ static void dump_literal(const struct ap_instr *instr, const struct ap_lit *lit,
     bf_buf_puts(out, bit ? "1" : "0");
 }
 
-// The passes of an instruction, on its columns and with its immediate.
+// Bits of field a that a compare wants to be 1.
+static unsigned searched_inputs(const struct passes *passes, const struct ap_lit *lits, unsigned count) {
+  unsigned set = 0;
+  for (unsigned i = 0; i < count; i++) {
+    bool key = passes->imm >> lits[i].kbit & 1;
+    bool one = lits[i].value == AP_LIT_1 || (lits[i].value == AP_LIT_K && key) || (lits[i].value == AP_LIT_NOT_K && !key);
+    set |= lits[i].slot == AP_SLOT_A && one ? 1u << lits[i].bit : 0;
+  }
+  return set;
+}
+
+// The passes of an instruction, on its columns and with its immediate or pattern.
 static void dump_passes(const struct ap_program *p, const struct ap_instr *instr, unsigned depth, struct bf_buf *out) {
   const struct ap_micro *micro = ap_program_micro(p, instr);
+  struct passes passes = {.instr = instr, .imm = instr->imm};
+  if (instr->op == AP_OP_PATTERN) {
+    passes.pattern = &p->patterns[instr->index];
+    passes.imm = passes.pattern->key;
+    passes.sum = passes.pattern->base;
+  }
   for (uint32_t s = 0; micro && s < micro->nsteps; s++) {
     const struct ap_step *step = &micro->steps[s];
     const struct ap_step_info *info = ap_step_info(step->kind);
@@ -114,8 +137,10 @@ static void dump_passes(const struct ap_program *p, const struct ap_instr *instr
     for (unsigned i = 0; i <= depth; i++)
       bf_buf_puts(out, "  ");
     bf_buf_printf(out, "%u: %s", step->group, info->text);
+    if (passes.pattern && info->literals == AP_LITERALS_KEY)
+      passes.sum = ap_pattern_sum(passes.pattern, searched_inputs(&passes, &micro->lits[step->first], step->nlits));
     for (uint32_t i = 0; i < step->nlits; i++)
-      dump_literal(instr, &micro->lits[step->first + i], out);
+      dump_literal(&passes, &micro->lits[step->first + i], out);
     if (info->event == AP_EVENT_SHIFT || (info->needs & AP_FEATURE_TWO_D))
       bf_buf_printf(out, " by %llu", (unsigned long long)instr->imm);
     bf_buf_puts(out, "\n");

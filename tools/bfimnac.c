@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/columns.h"
 #include "backend/compiler.h"
+#include "backend/explain.h"
 #include "frontend/load.h"
 #include "ir/profile.h"
 #include "isa/ledger.h"
@@ -39,7 +41,7 @@ struct settings {
   unsigned opt_level;
   uint32_t batch;
   unsigned assume_w, assume_a;
-  bool keep_all, verify_each, time_passes;
+  bool keep_all, verify_each, time_passes, explain;
   const char *passes, *print_after, *profile, *profiles, *cache;
   const char *quantize, *calibrate;
 };
@@ -103,9 +105,9 @@ static int take(void *settings, int id, const char *arg) {
     pick = s->objective = choose(objective_names, BF_OBJECTIVE_COUNT, arg);
     return pick < 0 ? usage("unknown objective '%s'", arg) : -1;
   case OPTION_BATCH:
-    if (!strcmp(arg, "auto")) return usage("--batch=%s is not available yet; give a number", arg);
-    if (!number(arg, 1, 65536, &value) || value != (int)value) return usage("--batch wants 1 to 65536, not '%s'", arg);
-    s->batch = (uint32_t)value;
+    if (strcmp(arg, "auto") && (!number(arg, 1, 65536, &value) || value != (int)value))
+      return usage("--batch wants 1 to 65536 or auto, not '%s'", arg);
+    s->batch = (uint32_t)value;  // 0: auto
     return -1;
   case OPTION_KEEP:
     s->keep_all = true;
@@ -118,6 +120,7 @@ static int take(void *settings, int id, const char *arg) {
   case OPTION_CALIBRATE: s->calibrate = arg; return -1;
   case OPTION_PASSES: s->passes = arg; return -1;
   case OPTION_PRINT_AFTER: s->print_after = arg; return -1;
+  case OPTION_EXPLAIN: s->explain = true; return -1;
   case OPTION_VERIFY_EACH: s->verify_each = true; return -1;
   case OPTION_REPORT:
     pick = s->report = choose(report_names, 2, arg);
@@ -176,11 +179,17 @@ static bool write_bfn(const char *path, const struct bf_buf *text, const struct 
   return ok;
 }
 
-static void print_columns(const struct ap_program *program, struct bf_buf *out) {
-  bf_buf_puts(out, "layer                          mapping       columns  of\n");
-  for (uint32_t i = 0; i < program->nlayers; i++)
-    bf_buf_printf(out, "%-30s %-12s %8u %4u\n", program->layers[i].name, program->layers[i].mapping,
-                  program->layers[i].columns_used, program->machine.columns);
+// What the compiler tells beside the program.
+struct story { struct bf_columns columns; struct bf_explanation explanation; };
+
+static bool is_svg(const char *path) {
+  size_t length = path ? strlen(path) : 0;
+  return length > 4 && !strcmp(path + length - 4, ".svg");
+}
+
+static void print_columns(const struct settings *s, const struct bf_columns *columns, const struct ap_machine *machine, struct bf_buf *out) {
+  if (is_svg(s->output)) bf_columns_svg(columns, machine, out);
+  else bf_columns_text(columns, machine, out);
 }
 
 static bool print_report(const struct settings *s, const struct ap_report *r, const struct bf_buf *further, struct bf_diags *diags) {
@@ -211,7 +220,7 @@ static void list_profiles(const struct ap_program *program, const struct ap_tech
 }
 
 // Of the binary's first profile; the text lists the others.
-static bool report(const struct settings *s, const struct ap_program *program, const struct ap_technology *tech,
+static bool report(const struct settings *s, const struct ap_program *program, const struct ap_technology *tech, const struct story *story,
                    struct bf_diags *diags) {
   struct ap_account *all = bf_alloc((size_t)program->nlayers + 1, sizeof *all), total = {0};
   struct ap_account *layers = bf_alloc((size_t)program->nlayers + 1, sizeof *layers);
@@ -221,7 +230,8 @@ static bool report(const struct settings *s, const struct ap_program *program, c
   ap_profile_accounts(program, 0, all, layers);
   if (!s->report && program->nprofiles) list_profiles(program, tech, &further);
   struct ap_report r = {.program = view, .tech = tech, .layers = layers, .total = &total, .count = "expected",
-                        .profile = program->nprofiles ? program->profiles[0].name : s->profile};
+                        .profile = program->nprofiles ? program->profiles[0].name : s->profile,
+                        .plans = story->explanation.count == view->nlayers ? story->explanation.plans : NULL};
   bool ok = print_report(s, &r, &further, diags);
   bf_buf_free(&further);
   ap_profile_view_free(view);
@@ -230,17 +240,17 @@ static bool report(const struct settings *s, const struct ap_program *program, c
   return ok;
 }
 
-static bool emit_program(const struct settings *s, const struct ap_program *program, const struct ap_technology *tech,
+static bool emit_program(const struct settings *s, const struct ap_program *program, const struct ap_technology *tech, const struct story *story,
                          struct bf_diags *diags) {
   struct bf_buf out = {0};
   bool ok = true;
   if (s->emit == EMIT_ASM) ap_asm_print(program, &out);
-  else if (s->emit == EMIT_COLUMNS) print_columns(program, &out);
+  else if (s->emit == EMIT_COLUMNS) print_columns(s, &story->columns, &program->machine, &out);
   else ok = ap_program_write(program, &out, diags);
   bool wanted = s->output || s->emit != EMIT_APBIN;  // a binary goes nowhere without -o
   if (ok && wanted) ok = write_out(s->output, &out, diags);
   bf_buf_free(&out);
-  return ok && (s->report < 0 || report(s, program, tech, diags));
+  return ok && (s->report < 0 || report(s, program, tech, story, diags));
 }
 
 static void print_times(const struct bf_pass_times *times) {
@@ -267,13 +277,21 @@ static struct bf_graph *load_graph(const struct settings *s, struct bf_buf *text
 
 static bool compile(const struct settings *s, struct bf_compile_options *o, struct bf_diags *diags) {
   struct bf_graph *loaded = load_graph(s, NULL, NULL, diags), *graph = take_profile(loaded, s->profile, diags);
+  struct story story = {.columns = {0}};
+  struct bf_choice *choices = NULL;
+  if (s->emit == EMIT_COLUMNS) o->columns = &story.columns;
+  if (s->explain) o->choices = &choices;
   struct ap_program *program = !graph ? NULL : s->profile ? bf_compile(graph, o, diags) : bf_compile_profiles(graph, o, diags);
+  if (program && choices) bf_explain(graph, o, choices, &story.explanation);
   if (graph != loaded) bf_graph_free(graph);
   bf_graph_free(loaded);
   if (o->print_out->length) fwrite(o->print_out->data, 1, o->print_out->length, stderr);
   if (s->time_passes) print_times(o->times);
-  bool ok = program && emit_program(s, program, &o->tech, diags);
+  bool ok = program && emit_program(s, program, &o->tech, &story, diags);
   ap_program_free(program);
+  free(choices);
+  bf_columns_free(&story.columns);
+  bf_explanation_free(&story.explanation);
   return ok;
 }
 
@@ -343,6 +361,26 @@ static bool analyse(const struct settings *s, const struct bf_compile_options *o
   return ok;
 }
 
+#define MOST_IMAGES 256
+
+// --batch=auto: what the estimates for one image, times as many, say. 0: errors were added.
+static uint32_t choose_batch(const struct settings *s, const struct bf_compile_options *o, struct bf_diags *diags) {
+  struct settings one = *s;
+  one.batch = 1;
+  struct bf_graph *graph = load_graph(&one, NULL, NULL, diags);
+  uint32_t batch = graph ? bf_compile_batch(graph, o, MOST_IMAGES, diags) : 0;
+  bf_graph_free(graph);
+  return batch;
+}
+
+// Code or costs, with as many images as asked for or chosen.
+static bool build_batch(const struct settings *s, struct bf_compile_options *o, struct bf_diags *diags) {
+  struct settings own = *s;
+  if (!own.batch) o->batch = own.batch = choose_batch(s, o, diags);
+  bool report_alone = own.report >= 0 && !own.output && own.emit == EMIT_APBIN && !own.quantize && !own.explain;
+  return own.batch && (report_alone ? analyse(&own, o, diags) : compile(&own, o, diags));
+}
+
 // Machine and technology, then code or costs.
 static bool build(const struct settings *s, struct bf_diags *diags) {
   struct bf_buf printed = {0};
@@ -359,8 +397,7 @@ static bool build(const struct settings *s, struct bf_diags *diags) {
     bf_error_file(diags, "--vdd", "the nominal supply is in the technology file", "%g V is outside the range of technology %s", s->vdd, o.tech.name);
     ok = false;
   }
-  bool report_alone = s->report >= 0 && !s->output && s->emit == EMIT_APBIN && !s->quantize;
-  ok = ok && (report_alone ? analyse(s, &o, diags) : compile(s, &o, diags));
+  ok = ok && build_batch(s, &o, diags);
   bf_buf_free(&printed);
   ap_technology_free(&o.tech);
   return ok;
@@ -388,7 +425,9 @@ static bool translate(const struct settings *s, struct bf_diags *diags) {
   struct bf_buf text = {0};
   struct bf_archive weights = {0};
   bool bfn = s->emit == EMIT_BFN;
-  struct bf_graph *loaded = load_graph(s, bfn ? &text : NULL, bfn ? &weights : NULL, diags), *graph = take_profile(loaded, s->profile, diags);
+  struct settings own = *s;
+  own.batch += !own.batch;  // auto
+  struct bf_graph *loaded = load_graph(&own, bfn ? &text : NULL, bfn ? &weights : NULL, diags), *graph = take_profile(loaded, s->profile, diags);
   bool ok = graph && emit_graph(s, graph, &text, &weights, diags);
   if (graph != loaded) bf_graph_free(graph);
   bf_graph_free(loaded);

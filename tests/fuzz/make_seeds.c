@@ -17,6 +17,7 @@
 #include "tests/fuzz/onnx_text.h"
 #include "tests/support/random_graph.h"
 #include "tests/support/tflite_builder.h"
+#include "tests/unit/random_program.h"
 #include "tests/unit/tiny_program.h"
 
 static void save(const char *folder, const char *kind, const char *name, struct bf_buf *bytes) {
@@ -173,7 +174,7 @@ static void word(struct bf_buf *dict, const char *text) {
 }
 
 static void save_dictionaries(const char *folder) {
-  static const char *const DIRECTIVES[] = {".end", ".code", ".table", ".stream", ".micro", ".tensor", ".grid", ".desc",
+  static const char *const DIRECTIVES[] = {".end", ".code", ".table", ".stream", ".pattern", ".micro", ".tensor", ".grid", ".desc",
                                            ".layer", ".machine", ".const", ".source", ".column", ".macro", ".endm"};
   static const char *const TYPES[] = {"s8", "u4", "s16", "s32", "u1", "b1", "t2", "s48"};
   struct bf_buf bfn = {0}, bfir = {0}, aps = {0}, onnx = {0};
@@ -203,6 +204,13 @@ int main(int argc, char **argv) {
   struct ap_program *tiny = tiny_program();
   save_program(folder, "tiny", tiny);
   ap_program_free(tiny);
+  for (int i = 0; i < 4; i++) {  // every instruction, patterns among them
+    struct ap_program *code = random_program(&rng);
+    char *name = bf_format("code%d", i);
+    save_program(folder, name, code);
+    ap_program_free(code);
+    free(name);
+  }
   for (int kind = 0; kind < RANDOM_KINDS; kind++) {
     save_graph(folder, &rng, kind, "edge");
     save_graph(folder, &rng, kind, "rtm-256");

@@ -29,7 +29,7 @@ static void descs(const struct binary *b, FILE *out) {
   }
   for (uint32_t i = 0; i < b->ndescs; i++) {
     const struct desc *d = &b->descs[i];
-    fprintf(out, "desc %u %u %u %llu\n", d->grid, d->tensor, d->bits, (unsigned long long)d->pad_value);
+    fprintf(out, "desc %u %u %u %u %llu\n", d->grid, d->tensor, d->bits, d->bit, (unsigned long long)d->pad_value);
     for (int k = 0; k < 4; k++)
       fprintf(out, "  %u %d %d %u %d\n", d->row_dim[k], d->row_stride[k], d->origin[k], d->tap_count[k], d->tap_step[k]);
   }
@@ -61,6 +61,13 @@ static void lists(const struct binary *b, FILE *out) {
     for (uint32_t k = 0; k < b->streams[i].count; k++)
       h = mix(h, b->streams[i].steps[k]);
     fprintf(out, "stream %u %u %016llx\n", b->streams[i].table, b->streams[i].count, (unsigned long long)h);
+  }
+  for (uint32_t i = 0; i < b->npatterns; i++) {
+    const struct pattern *p = &b->patterns[i];
+    fprintf(out, "pattern %u %llu %llu", p->inputs, (unsigned long long)p->key, (unsigned long long)p->base);
+    for (unsigned k = 0; k < p->inputs; k++)
+      fprintf(out, " %llu", (unsigned long long)p->add[k]);
+    fprintf(out, "\n");
   }
   fprintf(out, "code %u\n", b->ncode);
   for (uint32_t i = 0; i < b->ncode; i++)

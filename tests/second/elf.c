@@ -48,8 +48,8 @@ struct bytes read_file(const char *path) {
 }
 
 static const char *const NAMES[SECTIONS] = {".ap.meta",    ".ap.machine", ".ap.tensors", ".ap.desc",
-                                            ".ap.micro",   ".ap.tables",  ".ap.streams", ".ap.code",
-                                            ".ap.const",   ".ap.lines",   ".ap.profiles", ".ap.source"};
+                                            ".ap.micro",   ".ap.tables",  ".ap.streams", ".ap.patterns",
+                                            ".ap.code",    ".ap.const",   ".ap.lines",   ".ap.profiles", ".ap.source"};
 
 static uint64_t number(struct bytes b, uint64_t at, unsigned size) {
   if (at > b.length || b.length - at < size)

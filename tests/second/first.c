@@ -35,7 +35,7 @@ static void descs(const struct ap_program *p) {
   }
   for (uint32_t i = 0; i < p->ndescs; i++) {
     const struct ap_desc *d = &p->descs[i];
-    printf("desc %u %u %u %llu\n", d->grid, d->tensor, d->bits, (unsigned long long)d->pad_value);
+    printf("desc %u %u %u %u %llu\n", d->grid, d->tensor, d->bits, d->bit, (unsigned long long)d->pad_value);
     for (int k = 0; k < 4; k++)
       printf("  %u %d %d %u %d\n", d->row_dim[k], d->row_stride[k], d->origin[k], d->tap_count[k], d->tap_step[k]);
   }
@@ -69,6 +69,13 @@ static void lists(const struct ap_program *p) {
     for (uint32_t k = 0; k < p->streams[i].count; k++)
       h = mix(h, p->streams[i].steps[k]);
     printf("stream %u %u %016llx\n", p->streams[i].table, p->streams[i].count, (unsigned long long)h);
+  }
+  for (uint32_t i = 0; i < p->npatterns; i++) {
+    const struct ap_pattern *x = &p->patterns[i];
+    printf("pattern %u %llu %llu", x->inputs, (unsigned long long)x->key, (unsigned long long)x->base);
+    for (unsigned k = 0; k < x->inputs; k++)
+      printf(" %llu", (unsigned long long)x->add[k]);
+    printf("\n");
   }
   printf("code %u\n", p->ncode);
   for (uint32_t i = 0; i < p->ncode; i++)

@@ -177,13 +177,14 @@ static void read_desc(struct binary *b, struct bytes section) {
       b->grids[i].count[k] = u32(&c);
     b->grids[i].tile_rows = u32(&c);
   }
-  b->ndescs = count(&c, 85);
+  b->ndescs = count(&c, 86);
   b->descs = zalloc(b->ndescs, sizeof *b->descs);
   for (uint32_t i = 0; i < b->ndescs; i++) {
     struct desc *d = &b->descs[i];
     d->grid = below(&c, b->ngrids);
     d->tensor = below(&c, b->ntensors);
     d->bits = u8(&c);
+    d->bit = u8(&c);
     for (int k = 0; k < 4; k++)
       d->row_dim[k] = dim(&c);
     for (int k = 0; k < 4; k++)
@@ -195,7 +196,7 @@ static void read_desc(struct binary *b, struct bytes section) {
     for (int k = 0; k < 4; k++)
       d->tap_step[k] = (int32_t)u32(&c);
     d->pad_value = get(&c, 8);
-    if (d->bits != b->tensors[d->tensor].bits)
+    if (d->bits < 1 || d->bit + d->bits > b->tensors[d->tensor].bits)
       die("bits of descriptor %u", i);
   }
   done(&c);
@@ -217,7 +218,7 @@ static void read_step(struct cursor *c, struct step *s) {
     l->bit = u8(c);
     l->value = u8(c);
     l->kbit = u8(c);
-    if (l->slot > 5 || l->value > 4 || l->bit > 63 || l->kbit > 63 || (l->slot == 3 && l->bit > 3))
+    if (l->slot > 5 || l->value > 5 || l->bit > 63 || l->kbit > 63 || (l->slot == 3 && l->bit > 3))
       die("a literal is wrong");
   }
 }
@@ -241,7 +242,8 @@ static void read_micro(struct binary *b, struct bytes section) {
   done(&c);
 }
 
-// The formats of docs/isa.md: N none, X index, L load; D, DA, DB: one to three fields, i an immediate; K key, I.
+// The formats of docs/isa.md: N none, X index, L load; D, DA, DB: one to three fields, i an immediate; K key, I;
+// P two or three fields, and the index in a word of its own.
 static const struct format { uint8_t op; const char *format; } FORMATS[] = {
     {0x01, "N"},  {0x02, "N"},  {0x03, "X"},  {0x04, "N"},  {0x05, "X"},  {0x06, "N"},  {0x07, "X"},  {0x08, "X"},
     {0x10, "L"},  {0x11, "L"},  {0x12, "L"},  {0x20, "1i"}, {0x21, "2i"}, {0x22, "2"},  {0x23, "3"},  {0x24, "2"},
@@ -250,7 +252,7 @@ static const struct format { uint8_t op; const char *format; } FORMATS[] = {
     {0x39, "2"},  {0x3A, "2"},  {0x3B, "2"},  {0x3C, "1i"}, {0x40, "3"},  {0x41, "3"},  {0x42, "3"},  {0x50, "2"},
     {0x51, "2i"}, {0x52, "3"},  {0x53, "2"},  {0x54, "3"},  {0x55, "3"},  {0x56, "3"},  {0x57, "3"},  {0x58, "3"},
     {0x59, "2i"}, {0x5A, "1i"}, {0x5B, "1i"}, {0x5C, "1"},  {0x60, "Ki"}, {0x61, "Ki"}, {0x62, "Ki"}, {0x63, "0i"},
-    {0x64, "0i"}, {0x65, "1"},  {0x70, "2i"}, {0x71, "2i"}, {0x72, "2i"}, {0x73, "2"},
+    {0x64, "0i"}, {0x65, "1"},  {0x68, "P"},  {0x70, "2i"}, {0x71, "2i"}, {0x72, "2i"}, {0x73, "2"},
 };
 
 static const char *format_of(unsigned op) {
@@ -281,11 +283,12 @@ static struct instr read_instr(const struct binary *b, struct cursor *c) {
     in.tap = word >> 48 & 0xffff;
     used |= UINT64_C(0xffffffff00ffff00);
   } else if (*format != 'N') {
-    in.nfields = *format == 'K' ? word >> 8 & 3 : (unsigned)(*format - '0');
-    if (*format == 'K')
+    bool counted = *format == 'K' || *format == 'P';
+    in.nfields = counted ? word >> 8 & 3 : (unsigned)(*format - '0');
+    if (counted)
       used |= 0x300;
-    if (*format == 'K' && in.nfields == 0)
-      die("a key without fields");
+    if (in.nfields < (*format == 'P' ? 2 : 1) && *format != '0')
+      die("too few fields");
     for (unsigned i = 0; i < in.nfields; i++) {
       in.f[i] = field_of(b, word, 16 + 16 * i);
       used |= UINT64_C(0xffff) << (16 + 16 * i);
@@ -295,6 +298,11 @@ static struct instr read_instr(const struct binary *b, struct cursor *c) {
     die("word %016llx has reserved bits", (unsigned long long)word);
   if (*format != 'N' && format[1] == 'i')
     in.imm = get(c, 8);
+  if (*format == 'P') {
+    in.index = u32(c);
+    if (u32(c) != 0)
+      die("reserved bits behind the number of a pattern");
+  }
   return in;
 }
 
@@ -334,6 +342,37 @@ static void read_streams(struct binary *b, struct bytes section) {
     }
     if ((n > 0 && most >= b->tables[s->table].count) || size != (most < 256 ? 1 : 2))
       die("stream %u is wrong", i);
+  }
+  done(&c);
+}
+
+// How many bytes hold the number.
+static unsigned bytes_of(uint64_t v) {
+  unsigned n = 1;
+  while (n < 8 && v >> 8 * n)
+    n++;
+  return n;
+}
+
+static void read_patterns(struct binary *b, struct bytes section) {
+  struct cursor c = {"patterns", section, 0};
+  b->npatterns = count(&c, 5);
+  b->patterns = zalloc(b->npatterns, sizeof *b->patterns);
+  for (uint32_t i = 0; i < b->npatterns; i++) {
+    struct pattern *p = &b->patterns[i];
+    p->inputs = u8(&c);
+    p->key = u8(&c);
+    unsigned size = u8(&c), most = 1;
+    if (p->inputs < 1 || p->inputs > 8 || size < 1 || size > 8)
+      die("pattern %u is wrong", i);
+    p->base = get(&c, size);
+    most = bytes_of(p->base);
+    for (unsigned k = 0; k < p->inputs; k++) {
+      p->add[k] = get(&c, size);
+      most = bytes_of(p->add[k]) > most ? bytes_of(p->add[k]) : most;
+    }
+    if (size != most)
+      die("numbers of pattern %u have more bytes than they need", i);
   }
   done(&c);
 }
@@ -426,6 +465,7 @@ struct binary *binary_read(const char *path) {
   read_micro(b, section[MICRO]);
   read_tables(b, section[TABLES]);
   read_streams(b, section[STREAMS]);
+  read_patterns(b, section[PATTERNS]);
   read_code(b, section[CODE]);
   read_const(b, section[CONST]);
   read_lines(b, section[LINES]);

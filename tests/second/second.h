@@ -26,7 +26,7 @@ struct field { unsigned col, width; };  // width 0: absent
 struct instr {
   unsigned op, nfields;
   struct field f[3];  // d, a, b
-  uint32_t index;     // or the descriptor
+  uint32_t index;     // or the descriptor, or the pattern
   unsigned tap;
   uint64_t imm;
 };
@@ -43,7 +43,7 @@ struct tensor {
 struct grid { uint32_t count[4], tile_rows; };
 struct desc {
   uint32_t grid, tensor;
-  unsigned bits, row_dim[4];
+  unsigned bits, bit, row_dim[4];
   int32_t row_stride[4], origin[4];
   uint32_t tap_count[4];
   int32_t tap_step[4];
@@ -61,6 +61,7 @@ struct micro {
   struct step *steps;
 };
 struct table { uint32_t count; struct instr *items; };
+struct pattern { unsigned inputs; uint64_t key, base, add[8]; };
 struct stream { uint32_t table, count; uint16_t *steps; };
 struct host { uint32_t kind, input, output; float in_scale, beta; };
 struct layer {
@@ -84,7 +85,7 @@ struct binary {
   bool keep_all;
   struct bytes file, machine_text, source;  // texts lie in the file
   struct machine machine;
-  uint32_t nhosts, nlayers, ninputs, noutputs, ntensors, ngrids, ndescs, nmicros, ntables, nstreams, ncode, nprofiles;
+  uint32_t nhosts, nlayers, ninputs, noutputs, ntensors, ngrids, ndescs, nmicros, ntables, nstreams, npatterns, ncode, nprofiles;
   uint32_t *inputs, *outputs;
   struct host *hosts;
   struct layer *layers;
@@ -94,14 +95,15 @@ struct binary {
   struct micro *micros;
   struct table *tables;
   struct stream *streams;
+  struct pattern *patterns;
   struct instr *code;
   struct profile *profiles;
   uint64_t nconsts, *consts;
 };
 
 // reader.c, elf.c
-enum { SECTIONS = 12 };
-enum section { META, MACHINE, TENSORS, DESC, MICRO, TABLES, STREAMS, CODE, CONST, LINES, PROFILES, SOURCE };
+enum { SECTIONS = 13 };
+enum section { META, MACHINE, TENSORS, DESC, MICRO, TABLES, STREAMS, PATTERNS, CODE, CONST, LINES, PROFILES, SOURCE };
 void elf_sections(struct bytes file, struct bytes out[SECTIONS]);
 struct binary *binary_read(const char *path);
 void machine_parse(struct bytes text, struct machine *out);

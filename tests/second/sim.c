@@ -114,12 +114,14 @@ static void move(struct run *run, const struct instr *in, uint64_t *cycles_of_de
   bool store = in->op == 0x12;
   if (store && b->tensors[d->tensor].storage == 1)
     die("a store into a constant");
+  if (store && d->bits != b->tensors[d->tensor].bits)
+    die("a store of a part of the bits");
   for (uint64_t r = 0; r < rows; r++) {
     uint8_t *cell = run->cap.cells + (uint64_t)in->f[0].col * rows + r;
     int64_t e = element(run, d, run->row0 + r, tap);
     if (store && e < 0)
       die("a store outside its tensor");
-    uint64_t v = store ? 0 : e < 0 ? d->pad_value : memory[e];
+    uint64_t v = store ? 0 : e < 0 ? d->pad_value : memory[e] >> d->bit;
     for (unsigned i = 0; i < d->bits; i++)
       if (store)
         v |= (uint64_t)cell[i * rows] << i;

@@ -65,7 +65,7 @@ static void random_op(struct ap_micro *m, uint64_t *state) {
   for (;;) {
     m->op = (enum ap_op)(case_random(state) % AP_OP_LIMIT);
     const struct ap_op_info *info = ap_op_info(m->op);
-    if (info == NULL || info->op_class != AP_CLASS_COMPUTE) {
+    if (info == NULL || info->op_class != AP_CLASS_COMPUTE || m->op == AP_OP_PATTERN) {  // those have no compiled kernel
       continue;
     }
     for (unsigned tries = 0; tries < 200; tries++) {
@@ -88,7 +88,7 @@ static bool random_lit(const struct ap_micro *m, bool write, uint64_t *state, st
   }
   unsigned near = width < 3 || case_random(state) % 4 == 0 ? width : 3;  // the same few columns, mostly
   *lit = (struct ap_lit){.slot = (uint8_t)slot, .bit = (uint8_t)(case_random(state) % near)};
-  lit->value = (uint8_t)(case_random(state) % (write ? AP_LIT_COUNT : AP_LIT_S));
+  lit->value = (uint8_t)(case_random(state) % (write ? AP_LIT_P : AP_LIT_S));
   if (lit->value == AP_LIT_S) {
     lit->kbit = (uint8_t)(case_random(state) % 64);
   } else if (lit->value >= AP_LIT_K && imm == 0) {
@@ -147,7 +147,7 @@ void case_each_shipped(unsigned max_width, unsigned features, void (*visit)(void
         for (unsigned b = 0; b <= max_width; b++) {
           struct ap_micro micro;
           bool wide = d > max_width && d != a + b;  // only products are wider
-          if (!wide && ap_micro_generate((enum ap_op)op, (uint8_t[3]){(uint8_t)d, (uint8_t)a, (uint8_t)b}, features, &micro)) {
+          if (!wide && op != AP_OP_PATTERN && ap_micro_generate((enum ap_op)op, (uint8_t[3]){(uint8_t)d, (uint8_t)a, (uint8_t)b}, features, &micro)) {
             visit(context, &micro);
             ap_micro_free(&micro);
           }

@@ -149,12 +149,15 @@ static void none(struct bf_requant *rq, struct bf_type type, struct rng *rng) {
 
 static struct bf_node *weighted(struct bf_graph *g, struct rng *rng, enum random_kind kind, struct bf_tensor *x) {
   struct bf_attrs a = {0};
-  bool dense = kind == RANDOM_DENSE, depthwise = kind == RANDOM_DEPTHWISE;
-  uint64_t channels = (uint64_t)rng_range(rng, 1, 5), in = x->shape[x->rank - 1];
+  bool dense = kind == RANDOM_DENSE || kind == RANDOM_WIDE, depthwise = kind == RANDOM_DEPTHWISE;
+  uint64_t channels = (uint64_t)rng_range(rng, 1, 5), in = x->shape[x->rank - 1], groups = 1;
+  if (kind == RANDOM_WIDE) channels = (uint64_t)rng_range(rng, 6, 40);
+  if (kind == RANDOM_GROUPS) groups = (in & 1) == 0 && rng_next(rng) % 2 ? 2 : in % 3 == 0 ? 3 : in;
+  if (kind == RANDOM_GROUPS) channels *= groups;
   if (!dense) window(rng, &a, false);
-  a.groups = depthwise ? (uint32_t)in : 1;
+  a.groups = depthwise ? (uint32_t)in : (uint32_t)groups;
   if (depthwise) channels = in * (uint64_t)rng_range(rng, 1, 2);
-  uint64_t wshape[4] = {channels, (uint64_t)a.kernel[0], (uint64_t)a.kernel[1], depthwise ? 1 : in};
+  uint64_t wshape[4] = {channels, (uint64_t)a.kernel[0], (uint64_t)a.kernel[1], depthwise ? 1 : in / groups};
   uint64_t dshape[2] = {channels, in};
   struct bf_type wt = random_type(rng);
   if (wt.kind == BF_TYPE_S && wt.bits == 1) wt.bits = 2;
@@ -187,10 +190,12 @@ static struct bf_node *convolved(struct bf_graph *g, struct rng *rng, enum rando
   struct bf_attrs a = {.groups = 1};
   window(rng, &a, false);
   if (rng_next(rng) % 2) memset(a.pad, 0, sizeof a.pad);
-  uint64_t channels = (uint64_t)rng_range(rng, 1, 5);
+  bool shared = !many && rng_next(rng) % 3 == 0;  // many channels with weights of few bits have sums in common
+  uint64_t channels = (uint64_t)(shared ? rng_range(rng, 6, 40) : rng_range(rng, 1, 5));
   uint64_t wshape[4] = {channels, (uint64_t)a.kernel[0], (uint64_t)a.kernel[1], x->shape[3]};
-  struct bf_type wt = many ? (struct bf_type){rng_next(rng) % 2 ? BF_TYPE_S : BF_TYPE_U, rng_next(rng) % 2 ? 4 : 8} : few[rng_next(rng) % 4];
+  struct bf_type wt = shared && rng_next(rng) % 2 ? (struct bf_type){BF_TYPE_S, (uint8_t)rng_range(rng, 2, 4)} : many ? (struct bf_type){rng_next(rng) % 2 ? BF_TYPE_S : BF_TYPE_U, rng_next(rng) % 2 ? 4 : 8} : few[rng_next(rng) % 4];
   x->type = many ? (struct bf_type){rng_next(rng) % 4 ? BF_TYPE_S : BF_TYPE_U, 16} : few[rng_next(rng) % 5];
+  if (shared && rng_next(rng) % 2) x->type = (struct bf_type){rng_next(rng) % 2 ? BF_TYPE_S : BF_TYPE_U, (uint8_t)rng_range(rng, 2, 8)};
   x->quant.zero[0] = many ? (int32_t)rng_range(rng, -300, 300) : 0;
   if (x->type.kind == BF_TYPE_U && many) x->quant.zero[0] += 300;
   struct bf_tensor *inputs[3] = {x, tensor(g, rng, "w", wt, 4, wshape),
@@ -201,6 +206,9 @@ static struct bf_node *convolved(struct bf_graph *g, struct rng *rng, enum rando
   w->data = bf_arena_alloc(&g->arena, w->elements, sizeof *values);
   memcpy(w->data, values, w->elements * sizeof *values);
   free(values);
+  uint32_t zeros = shared && wt.kind != BF_TYPE_B ? rng_next(rng) % 4 : 0;
+  for (uint64_t i = 0; zeros && i < w->elements; i++)
+    if (rng_next(rng) % 4 < zeros) w->data[i] = 0;
   for (uint64_t i = 0; i < channels; i++) inputs[2]->data[i] /= 1 << 12;
   struct bf_type out = many ? (struct bf_type){BF_TYPE_S, 16} : few[rng_next(rng) % 5];
   struct bf_node *node = finish(g, rng, BF_OP_CONV2D, inputs, 2 + (many && rng_next(rng) % 2), &a, out, false);
@@ -352,10 +360,11 @@ struct bf_graph *random_graph(struct rng *rng, enum random_kind kind) {
   struct bf_graph *g = bf_graph_new("random");
   uint64_t shape[4] = {(uint64_t)rng_range(rng, 1, 2), (uint64_t)rng_range(rng, 3, 7), (uint64_t)rng_range(rng, 3, 7),
                        (uint64_t)rng_range(rng, 1, 5)};
-  uint64_t flat[2] = {shape[0], shape[3] * 5};
+  if (kind == RANDOM_GROUPS) shape[3] = (uint64_t)rng_range(rng, 2, 9);
+  uint64_t flat[2] = {shape[0], shape[3] * (kind == RANDOM_WIDE ? 15 : 5)};
   struct bf_type type = random_type(rng);
   bool pair = kind == RANDOM_ADD || (kind >= RANDOM_SUB && kind <= RANDOM_CONSTANT);
-  bool dense = kind == RANDOM_DENSE, two = pair || kind == RANDOM_CONCAT, fixed = kind == RANDOM_CONSTANT;
+  bool dense = kind == RANDOM_DENSE || kind == RANDOM_WIDE, two = pair || kind == RANDOM_CONCAT, fixed = kind == RANDOM_CONSTANT;
   uint64_t other[4];
   memcpy(other, shape, sizeof other);
   for (int i = 0; i < 4 && (kind == RANDOM_BROADCAST || fixed); i++)
@@ -371,7 +380,7 @@ struct bf_graph *random_graph(struct rng *rng, enum random_kind kind) {
   }
   struct bf_node *node;
   if (kind == RANDOM_RESHAPE) node = reshaped(g, rng, x);
-  else if (kind <= RANDOM_DENSE) node = weighted(g, rng, kind, x);
+  else if (kind <= RANDOM_DENSE || kind >= RANDOM_GROUPS) node = weighted(g, rng, kind, x);
   else if (pair) node = elementwise(g, rng, kind, x, y);
   else if (kind == RANDOM_REDUCE_SUM) node = reduced(g, rng, x);
   else if (kind == RANDOM_TABLE) node = looked_up(g, rng, x);

@@ -19,6 +19,8 @@ enum random_kind {
   RANDOM_REDUCE_SUM, RANDOM_TABLE, RANDOM_TRANSPOSE, RANDOM_SLICE, RANDOM_SPREAD,
   RANDOM_FEW_BITS,   // conv2d with b1, t2 or s2 activations and weights, results by thresholds
   RANDOM_MANY_BITS,  // conv2d with activations of 16 bits and weights of 4 or 8
+  RANDOM_GROUPS,     // conv2d with several convolution groups of several channels
+  RANDOM_WIDE,       // a dense layer of many inputs and outputs, mostly with a requantization for each channel
   RANDOM_KINDS
 };
 // A network of one operator of the kind (with a reshape behind it now and then); input "x" (and "y").

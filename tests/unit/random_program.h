@@ -11,7 +11,7 @@
 #include "tests/support/random_graph.h"
 
 enum { RP_GRIDS = 3, RP_SOURCES = 4, RP_LOADS = 4, RP_STORES = 3, RP_TABLES = 2, RP_TABLE_ITEMS = 24, RP_STREAMS = 5, RP_STEPS = 40,
-       RP_CODE = 400, RP_MICROS = 600, RP_LAYERS = 4, RP_TENSORS = RP_SOURCES + RP_GRIDS * RP_STORES };
+       RP_CODE = 400, RP_PATTERNS = 4 * (RP_CODE + RP_TABLES * RP_TABLE_ITEMS), RP_MICROS = 600, RP_LAYERS = 4, RP_TENSORS = RP_SOURCES + RP_GRIDS * RP_STORES };
 
 struct random_program {
   struct rng *rng;
@@ -82,13 +82,19 @@ static inline void rp_load(struct random_program *g, uint32_t grid, uint32_t des
   struct ap_program *p = g->p;
   uint32_t tensor = rp_chance(g, 85) ? rp_pick(g, 0, RP_SOURCES - 1) : rp_pick(g, 0, RP_TENSORS - 1);
   struct ap_desc *d = &p->descs[desc];
-  *d = (struct ap_desc){.grid = grid, .tensor = tensor, .bits = p->tensors[tensor].bits};
+  unsigned bits = p->tensors[tensor].bits, bit = rp_chance(g, 30) ? rp_pick(g, 0, bits - 1) : 0;
+  *d = (struct ap_desc){.grid = grid, .tensor = tensor, .bits = (uint8_t)(bits - bit), .bit = (uint8_t)bit};
+  d->bits = rp_chance(g, 30) ? (uint8_t)rp_pick(g, 1, d->bits) : d->bits;
   for (unsigned k = 0; k < 4; k++) {
     d->row_dim[k] = rp_chance(g, 80) ? (uint8_t)k : rp_chance(g, 50) ? 255 : (uint8_t)rp_pick(g, 0, 3);
     d->row_stride[k] = (int32_t)rp_pick(g, 0, 4) - 1;
     d->origin[k] = (int32_t)rp_pick(g, 0, 4) - 2;
     d->tap_count[k] = rp_pick(g, 1, 3);
     d->tap_step[k] = (int32_t)rp_pick(g, 0, 3) - 1;
+  }
+  if (rp_chance(g, 30)) {  // the same element for the rows of all groups
+    memcpy(d->row_dim, (const uint8_t[4]){0, 1, 2, 255}, sizeof d->row_dim);
+    d->row_stride[2] = 1;
   }
   d->pad_value = rp_number(g, d->bits);
 }
@@ -100,6 +106,9 @@ static inline void rp_grids(struct random_program *g) {
   for (uint32_t i = 0; i < RP_GRIDS; i++) {
     struct ap_grid *grid = &p->grids[i];
     *grid = (struct ap_grid){{rp_pick(g, 1, 2), rp_pick(g, 1, 9), rp_pick(g, 1, 30), rp_pick(g, 1, 12)}, 0};
+    if (rp_chance(g, 40)) {  // pixels and row groups
+      *grid = (struct ap_grid){{1, 1, rp_pick(g, 1, 300), rp_chance(g, 60) ? 1u << rp_pick(g, 0, 7) : rp_pick(g, 1, 90)}, 0};
+    }
     uint64_t rows = ap_grid_rows(grid);
     grid->tile_rows = rp_chance(g, 50) ? p->machine.rows : rp_pick(g, 1, p->machine.rows);
     for (int attempt = 0; attempt < 6 && rows / grid->tile_rows > 12; attempt++) {
@@ -167,10 +176,24 @@ static inline void rp_widths(struct random_program *g, const struct ap_op_info *
   if (info->rule == AP_RULE_D1E || info->rule == AP_RULE_D1) f[0].width = 1;
   if (info->rule == AP_RULE_A1) f[1].width = 1;
   if (info->rule == AP_RULE_IF) f[1].width = f[0].width, f[2].width = 1;
+  if (info->rule == AP_RULE_PAT) {
+    f[1].width = (uint8_t)rp_pick(g, 1, rp_chance(g, 90) ? 5 : AP_MAX_PATTERN_INPUTS), f[2].width = (uint8_t)rp_pick(g, 1, 3);
+  }
   if (info->rule == AP_RULE_SUM) {
     f[1].width = (uint8_t)rp_pick(g, 1, 5), f[2].width = (uint8_t)rp_pick(g, 1, 5);
     f[0].width = (uint8_t)(f[1].width + f[2].width);
   }
+}
+
+// The number of a new pattern. There are fewer instructions than places.
+static inline uint32_t rp_pattern(struct random_program *g, const uint8_t width[3]) {
+  struct ap_program *p = g->p;
+  struct ap_pattern *pattern = &p->patterns[p->npatterns];
+  *pattern = (struct ap_pattern){.inputs = width[1], .key = rp_number(g, width[2]), .base = rp_number(g, width[0])};
+  for (unsigned i = 0; i < width[1]; i++) {
+    pattern->add[i] = rp_number(g, width[0]);
+  }
+  return p->npatterns++;
 }
 
 static inline bool rp_compute(struct random_program *g, enum ap_op op, struct ap_instr *out) {
@@ -180,7 +203,7 @@ static inline bool rp_compute(struct random_program *g, enum ap_op op, struct ap
   }
   for (int attempt = 0; attempt < 30; attempt++) {
     struct ap_instr instr = {.op = op};
-    unsigned fields = info->format == AP_FORMAT_KEY ? rp_pick(g, 1, 3) : ap_format_info(info->format)->fields;
+    unsigned fields = rp_pick(g, ap_format_info(info->format)->least, ap_format_info(info->format)->fields);
     for (unsigned i = 0; i < fields; i++) {
       instr.f[i] = rp_field(g, info->format == AP_FORMAT_KEY ? 6 : 30);
     }
@@ -195,7 +218,13 @@ static inline bool rp_compute(struct random_program *g, enum ap_op op, struct ap
     if (info->imm == AP_IMM_ROWS) {
       instr.imm = rp_chance(g, 80) ? rp_pick(g, 1, 70) : rp_pick(g, 1, 2000);
     }
+    if (info->imm == AP_IMM_PATTERN) {
+      instr.imm = 0;
+    }
     if (ap_instr_check(&instr, g->p->machine.columns) == NULL && rp_micro(g, &instr)) {
+      if (info->imm == AP_IMM_PATTERN) {
+        instr.index = rp_pattern(g, width);
+      }
       *out = instr;
       return true;
     }
@@ -257,6 +286,24 @@ static inline void rp_tags(struct random_program *g, uint32_t grid) {
   }
 }
 
+// The same with other numbers and, likely, another key.
+static inline struct ap_instr rp_other_pattern(struct random_program *g, struct ap_instr instr) {
+  const uint8_t width[3] = {instr.f[0].width, instr.f[1].width, instr.f[2].width};
+  instr.index = rp_pattern(g, width);
+  return instr;
+}
+
+static inline void rp_patterns(struct random_program *g) {
+  struct ap_instr instr;
+  if (!rp_compute(g, AP_OP_PATTERN, &instr)) {
+    return;
+  }
+  rp_put(g, instr);
+  for (uint32_t n = rp_pick(g, 0, 5); n > 0; n--) {
+    rp_put(g, rp_other_pattern(g, instr));
+  }
+}
+
 static inline void rp_tables(struct random_program *g) {
   struct ap_program *p = g->p;
   p->tables = bf_arena_alloc(&p->arena, p->ntables = RP_TABLES, sizeof *p->tables);
@@ -265,7 +312,13 @@ static inline void rp_tables(struct random_program *g) {
     p->tables[t].items = bf_arena_alloc(&p->arena, p->tables[t].count = RP_TABLE_ITEMS, sizeof *p->tables[t].items);
     g->table_grid[t] = rp_pick(g, 0, RP_GRIDS - 1);
     for (uint32_t i = 0; i < RP_TABLE_ITEMS; i++) {
-      p->tables[t].items[i] = rp_plain(g, g->table_grid[t]);
+      struct ap_instr *item = &p->tables[t].items[i];
+      bool more = i > 0 && item[-1].op == AP_OP_PATTERN && rp_chance(g, 70);
+      if (more) {
+        *item = rp_other_pattern(g, item[-1]);
+      } else if (!rp_chance(g, 10) || !rp_compute(g, AP_OP_PATTERN, item)) {
+        *item = rp_plain(g, g->table_grid[t]);
+      }
     }
   }
   for (uint32_t s = 0; s < RP_STREAMS; s++) {
@@ -274,7 +327,8 @@ static inline void rp_tables(struct random_program *g) {
     stream->count = rp_pick(g, 0, RP_STEPS);
     stream->steps = bf_arena_alloc(&p->arena, RP_STEPS, sizeof *stream->steps);
     for (uint32_t i = 0; i < stream->count; i++) {
-      stream->steps[i] = (uint16_t)rp_pick(g, 0, RP_TABLE_ITEMS - 1);
+      bool next = i > 0 && stream->steps[i - 1] + 1 < RP_TABLE_ITEMS && rp_chance(g, 50);
+      stream->steps[i] = (uint16_t)(next ? stream->steps[i - 1] + 1u : rp_pick(g, 0, RP_TABLE_ITEMS - 1));
     }
   }
 }
@@ -294,6 +348,8 @@ static inline void rp_region(struct random_program *g, uint32_t grid) {
       rp_put(g, (struct ap_instr){.op = AP_OP_STEPS, .index = stream});
     } else if (what == 4) {
       rp_tags(g, grid);
+    } else if (what == 5) {
+      rp_patterns(g);
     } else {
       rp_put(g, rp_plain(g, grid));
     }
@@ -357,6 +413,7 @@ static inline struct ap_program *random_program(struct rng *rng) {
   p->vdd = 0.8;
   p->batch = 1;
   p->micros = bf_arena_alloc(&p->arena, RP_MICROS, sizeof *p->micros);
+  p->patterns = bf_arena_alloc(&p->arena, RP_PATTERNS, sizeof *p->patterns);
   rp_memory(&g);
   rp_grids(&g);
   rp_tables(&g);

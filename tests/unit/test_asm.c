@@ -142,13 +142,33 @@ static void test_microcode(void **state) {
   free(text);
 }
 
+// Negative numbers of a pattern, names, what is left out.
+static void test_patterns(void **state) {
+  (void)state;
+  struct ap_program *p = good(HEAD DATA ".pattern p width=10 key=2 base=-1 add=[-512, 1023, 5 * 2]\n"
+                                        "grid rows\npattern c4:10, c20:3, c30:2, p\nendgrid\nhalt\n");
+  assert_int_equal(p->npatterns, 1);
+  const struct ap_pattern *pattern = &p->patterns[0];
+  assert_int_equal(pattern->inputs, 3);
+  assert_int_equal(pattern->key, 2);
+  assert_int_equal(pattern->base, 1023);
+  assert_int_equal(pattern->add[0], 512);
+  assert_int_equal(pattern->add[1], 1023);
+  assert_int_equal(pattern->add[2], 10);
+  assert_int_equal(pattern->add[3], 0);
+  ap_program_free(p);
+  same_code(".pattern p width=10 add=[-1, 2, 3]\npattern c4:10, c20:3, c30:2, p",
+            ".pattern 0 key=0 base=0 add=[0x3ff, 2, 3]\npattern c4:10, c20:3, c30:2, #0");
+}
+
 // Steps of every kind and literals of every sort stay what they are in text.
 static void test_steps(void **state) {
   (void)state;
   char *x = meaning(HEAD DATA "grid rows\nadd.pair c4:2, c8:2, #3\nmove.up c4:2, c8:2, #3\nmove.down c4:2, c8:2, #1\n"
-                              "sum c4:6, c20:2\naddk c4:6, 5\nmul c30:8, c40:4, c44:4\nendgrid\nhalt\n"
+                              "sum c4:6, c20:2\naddk c4:6, 5\nmul c30:8, c40:4, c44:4\n"
+                              "pattern c50:4, c60:1, #0\nendgrid\nhalt\n.pattern 0 add=[3]\n"
                               ".micro addk d:6\n0: compare d[0]=k0 flag1=0\n0: compare.or d[0]=~k1\n0: write d[0]=1\n.end\n");
-  static const char *const PIECES[] = {"pair p[0]=1",    "shift.up\n",  "shift.down\n",   "count sum[1]\n", "=s3",
+  static const char *const PIECES[] = {"pair p[0]=1",    "shift.up\n",  "shift.down\n",   "count sum[1]\n", "=s3", "=p3",
                                        "compare.or d[0]=~k1", "d[0]=k0 flag1=0", "write.all", "b[0]=1"};
   for (size_t i = 0; i < BF_COUNT(PIECES); i++)
     if (!strstr(x, PIECES[i]))
@@ -175,6 +195,19 @@ static void test_errors(void **state) {
       {".field f 64\n.field g 64\n.field h 64\n.field i 64", "no 64 neighbouring columns", 13, NULL},
       {"not c4:8, c20:8[4:5]", "bits 4..8 of a field of 8 bits", 10, NULL},
       {"a: loop 2\nendloop b", "not the label", 11, NULL},
+      {".pattern p key=1", "needs add=", 10, NULL},
+      {".pattern p add=[1, 2, 3, 4, 5, 6, 7, 8, 9]", "more than 8 numbers", 10, NULL},
+      {".pattern p add=[1] add=[2]", "given twice", 10, NULL},
+      {".pattern p ad=[1]", "unknown field", 10, "did you mean add?"},
+      {".pattern p add=[-1]", "without width=", 10, "width=W"},
+      {".pattern p width=3 add=[8]", "does not fit its width", 10, NULL},
+      {".pattern p width=0 add=[1]", "1 to 64 columns", 10, NULL},
+      {".pattern p key=256 add=[1]", "256", 10, NULL},
+      {".pattern p add=[1]\n.pattern p add=[1]", "already a pattern", 11, NULL},
+      {"pattern c4:8, c20:2, #p", "expected a pattern", 10, NULL},
+      {"pattern c4:8, c20:2, #0", "its pattern does not exist", 10, NULL},
+      {".pattern p add=[1]\npattern c4:8, c20:2, #p", "not as wide as its pattern has inputs", 11, NULL},
+      {"pattern c4:8, #0", "expected a field", 10, NULL},
       {"endloop", "what is open here is a grid", 10, NULL},
       {".macro m a\nsetk \\a, 1\n.endm\nm", "takes 1 argument, not 0", 13, "its parameters are a"},
       {".macro m\nm\n.endm\nm", "nest deeper than 32", 11, "does a macro call itself?"},
@@ -253,7 +286,7 @@ static void test_examples(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_expressions), cmocka_unit_test(test_names),  cmocka_unit_test(test_macros),
-      cmocka_unit_test(test_defaults),    cmocka_unit_test(test_microcode), cmocka_unit_test(test_steps),
+      cmocka_unit_test(test_defaults),    cmocka_unit_test(test_microcode), cmocka_unit_test(test_steps), cmocka_unit_test(test_patterns),
       cmocka_unit_test(test_errors),      cmocka_unit_test(test_binary), cmocka_unit_test(test_examples)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

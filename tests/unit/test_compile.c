@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "backend/analysis.h"
 #include "backend/compiler.h"
 #include "ir/reference.h"
 #include "passes/digits.h"
@@ -24,7 +25,7 @@ static void show(const struct bf_diags *diags) {
   bf_buf_free(&out);
 }
 
-struct setup { const char *machine; uint32_t rows, columns, caps; enum bf_mapping mapping; enum bf_objective objective; unsigned opt; };
+struct setup { const char *machine; uint32_t rows, columns, caps; enum bf_mapping mapping; enum bf_objective objective; unsigned opt; uint64_t map_bits; };
 
 static struct bf_compile_options options_of(const struct setup *s, struct bf_diags *diags) {
   struct bf_compile_options o = {.opt_level = s->opt, .mapping = s->mapping, .objective = s->objective, .batch = 1,
@@ -34,6 +35,7 @@ static struct bf_compile_options options_of(const struct setup *s, struct bf_dia
   if (s->rows) o.machine.rows = s->rows;
   if (s->columns) o.machine.columns = s->columns;
   if (s->caps) o.machine.caps_per_cluster = s->caps;
+  if (s->map_bits) o.machine.map_bits = s->map_bits;
   assert_true(ap_technology_load("sram16", &o.tech, diags));
   return o;
 }
@@ -104,6 +106,28 @@ static void run_both(struct rng *rng, const struct bf_graph *g, const struct ap_
   bf_diags_free(&diags);
 }
 
+// The analysis without emission against the account of the emitted program, counter by counter.
+static void compare_analysis(const struct bf_graph *g, const struct bf_compile_options *o, const struct ap_program *p) {
+  struct ap_account *expect = bf_alloc(p->nlayers + 1, sizeof *expect), total;
+  struct bf_diags diags = {0};
+  struct bf_analysis analysis;
+  ap_static_account(p, &o->tech, expect, &total);
+  assert_true(bf_analyze(g, o, &analysis, &diags));
+  assert_int_equal(analysis.nlayers, p->nlayers);
+  for (uint32_t i = 0; i < p->nlayers; i++) {
+    const struct ap_account *all = &analysis.layers[i].all, *gemm = &analysis.layers[i].gemm;
+    assert_memory_equal(&all->events, &expect[i].events, sizeof all->events);
+    assert_int_equal(all->time.cycles, expect[i].time.cycles);
+    assert_int_equal(all->time.compute, expect[i].time.compute);
+    assert_int_equal(all->time.tiles, expect[i].time.tiles);
+    assert_true(all->energy_j <= expect[i].energy_j && all->energy_j >= expect[i].energy_j);
+    assert_true(gemm->time.cycles <= all->time.cycles && gemm->events.compare <= all->events.compare && gemm->energy_j <= all->energy_j);
+  }
+  bf_analysis_free(&analysis);
+  bf_diags_free(&diags);
+  free(expect);
+}
+
 static void one_case(struct rng *rng, enum random_kind kind, const struct setup *s) {
   struct bf_graph *g = random_graph(rng, kind);
   struct bf_diags diags = {0};
@@ -117,8 +141,14 @@ static void one_case(struct rng *rng, enum random_kind kind, const struct setup 
   struct bf_compile_options o = options_of(s, &diags);
   struct ap_program *p = bf_compile(g, &o, &diags);
   show(&diags);
+  if (!p) {
+    struct bf_buf text = {0};
+    bf_graph_print(g, &text);
+    print_error("%s", bf_buf_cstr(&text));
+  }
   assert_non_null(p);
   run_both(rng, g, p, &o.tech);
+  compare_analysis(g, &o, p);
   ap_program_free(p);
   ap_technology_free(&o.tech);
   bf_diags_free(&diags);
@@ -126,12 +156,19 @@ static void one_case(struct rng *rng, enum random_kind kind, const struct setup 
 }
 
 static const struct setup setups[] = {
-    {"bf-imna-lr", 0, 0, 0, BF_MAPPING_AUTO, BF_OBJECTIVE_CYCLES, 2},
-    {"bf-imna-lr", 7, 0, 0, BF_MAPPING_PIXEL, BF_OBJECTIVE_ENERGY, 0},
-    {"edge", 65, 0, 0, BF_MAPPING_OUTPUT, BF_OBJECTIVE_EDP, 2},
-    {"rtm-256", 0, 0, 0, BF_MAPPING_PIXEL, BF_OBJECTIVE_CYCLES, 1},
-    {"edge", 5, 0, 2, BF_MAPPING_AUTO, BF_OBJECTIVE_CYCLES, 3},  // many waves
-    {"research", 0, 0, 0, BF_MAPPING_AUTO, BF_OBJECTIVE_CYCLES, 2},
+    {"bf-imna-lr", 0, 0, 0, BF_MAPPING_AUTO, BF_OBJECTIVE_CYCLES, 3, 0},
+    {"bf-imna-lr", 7, 0, 0, BF_MAPPING_PIXEL, BF_OBJECTIVE_ENERGY, 0, 0},
+    {"edge", 65, 0, 0, BF_MAPPING_OUTPUT, BF_OBJECTIVE_EDP, 2, 0},
+    {"rtm-256", 0, 0, 0, BF_MAPPING_PIXEL, BF_OBJECTIVE_CYCLES, 1, 0},
+    {"edge", 5, 0, 2, BF_MAPPING_AUTO, BF_OBJECTIVE_CYCLES, 3, 0},  // many waves
+    {"research", 0, 0, 0, BF_MAPPING_AUTO, BF_OBJECTIVE_CYCLES, 3, 0},
+    {"bf-imna-lr", 40, 0, 0, BF_MAPPING_OUTPUT, BF_OBJECTIVE_CYCLES, 2, 0},
+    {"edge", 3, 0, 1, BF_MAPPING_OUTPUT, BF_OBJECTIVE_ENERGY, 0, 0},
+    {"edge", 0, 0, 0, BF_MAPPING_MAC, BF_OBJECTIVE_CYCLES, 2, 0},
+    {"research", 0, 0, 0, BF_MAPPING_MAC, BF_OBJECTIVE_ENERGY, 2, 0},
+    {"research", 6, 0, 0, BF_MAPPING_MAC, BF_OBJECTIVE_EDP, 1, 0},
+    {"edge", 9, 0, 0, BF_MAPPING_MAC, BF_OBJECTIVE_CYCLES, 2, 60000},  // memory for a few channels at a time
+    {"research", 0, 0, 2, BF_MAPPING_MAC, BF_OBJECTIVE_CYCLES, 2, 60000},
 };
 
 static void test_random_networks(void **state) {
@@ -139,10 +176,11 @@ static void test_random_networks(void **state) {
   struct rng rng = {20240917};
   int cases = 0;
   const char *wanted = getenv("BFIMNA_ROUNDS");  // a longer campaign: BFIMNA_ROUNDS=5000 build/tests/test_compile
+  const char *only = getenv("BFIMNA_SETUP");      // one of the setups alone
   const int rounds = wanted ? atoi(wanted) : 60;
   for (int round = 0; round < rounds; round++)
     for (int kind = 0; kind < RANDOM_KINDS; kind++)
-      for (size_t s = 0; s < BF_COUNT(setups); s++, cases++) one_case(&rng, (enum random_kind)kind, &setups[s]);
+      for (size_t s = only ? strtoul(only, NULL, 10) : 0; s < BF_COUNT(setups); s += only ? BF_COUNT(setups) : 1, cases++) one_case(&rng, (enum random_kind)kind, &setups[s]);
   print_message("%d random networks\n", cases);
 }
 
@@ -166,7 +204,7 @@ static void test_too_few_columns(void **state) {
   struct rng rng = {5};
   struct bf_graph *g = random_graph(&rng, RANDOM_CONV);
   struct bf_diags diags = {0};
-  struct setup s = {"edge", 0, 16, 0, BF_MAPPING_PIXEL, BF_OBJECTIVE_CYCLES, 2};
+  struct setup s = {"edge", 0, 16, 0, BF_MAPPING_PIXEL, BF_OBJECTIVE_CYCLES, 2, 0};
   struct bf_compile_options o = options_of(&s, &diags);
   assert_null(bf_compile(g, &o, &diags));
   assert_int_equal(diags.errors, 1);

@@ -36,14 +36,25 @@ static struct bf_compile_options options_of(const char *machine, const char *tec
   return o;
 }
 
-// What no code depends on (backend/code_facts.def has the rest).
-static void vary(struct rng *rng, struct ap_machine *m) {
+// What no code depends on.
+static void vary_priced(struct rng *rng, struct bf_compile_options *o) {
+  o->machine.mesh_bits = 1u << rng_range(rng, 0, 10);
+  o->machine.clock_hz = (double)rng_range(rng, 1, 4000) * 1e6;
+  o->tech.shift_j *= 2;
+  o->tech.leakage_w_per_cell *= (double)rng_range(rng, 1, 4);
+  if (o->objective == BF_OBJECTIVE_CYCLES)
+    assert_true(ap_technology_set_vdd(&o->tech, o->tech.vdd_nominal * (0.7 + 0.1 * (double)rng_range(rng, 0, 4))));
+}
+
+// What may decide it (backend/code_facts.def).
+static void vary_deciding(struct rng *rng, struct bf_compile_options *o, struct bf_diags *diags) {
   static const uint32_t ports[] = {1, 7, 64, 1024};
-  m->port_bits = ports[rng_range(rng, 0, 3)];
-  m->mesh_bits = ports[rng_range(rng, 0, 3)];
-  m->multicast = rng_range(rng, 0, 1);
-  m->clock_hz = (double)rng_range(rng, 1, 4000) * 1e6;
-  m->map_bits = (uint64_t)rng_range(rng, 1, 1 << 30);
+  o->machine.port_bits = ports[rng_range(rng, 0, 3)];
+  o->machine.multicast = rng_range(rng, 0, 1);
+  o->machine.map_bits = (uint64_t)rng_range(rng, 1 << 10, 1 << 30);
+  ap_technology_free(&o->tech);
+  assert_true(ap_technology_load(technologies[rng_range(rng, 0, 3)], &o->tech, diags));
+  assert_true(ap_technology_set_vdd(&o->tech, o->tech.vdd_nominal * (0.7 + 0.1 * (double)rng_range(rng, 0, 4))));
 }
 
 static void assert_accounts(const struct ap_account *a, const struct ap_account *b) {
@@ -85,7 +96,7 @@ static void compare(const struct bf_graph *g, const struct bf_costs *costs, cons
   bf_diags_free(&diags);
 }
 
-// One analysis, several machines and technologies that share it.
+// One analysis and the machines and technologies that share it; then others, that get code of their own where it may differ, by way of the same cache.
 static void compare_many(struct rng *rng, const struct bf_graph *g, struct bf_compile_options *o, struct bf_cost_cache *cache, int points) {
   struct bf_diags diags = {0};
   struct bf_costs *costs = bf_costs_analyse(g, NULL, o, cache, &diags);
@@ -93,11 +104,19 @@ static void compare_many(struct rng *rng, const struct bf_graph *g, struct bf_co
   assert_non_null(costs);
   for (int i = 0; i < points; i++) {
     struct bf_compile_options other = *o;
-    vary(rng, &other.machine);
-    assert_true(ap_technology_load(technologies[rng_range(rng, 0, 3)], &other.tech, &diags));
-    assert_true(ap_technology_set_vdd(&other.tech, other.tech.vdd_nominal * (0.7 + 0.1 * (double)rng_range(rng, 0, 4))));
-    assert_true(bf_costs_fit(costs, &other.machine));
+    assert_true(ap_technology_load(o->tech.name, &other.tech, &diags));
+    vary_priced(rng, &other);
+    assert_true(bf_costs_fit(costs, &other.machine, &other.tech));
     compare(g, costs, &other);
+    vary_deciding(rng, &other, &diags);
+    bool fits = bf_costs_fit(costs, &other.machine, &other.tech);
+    struct bf_digest digests[2] = {bf_code_digest(o), bf_code_digest(&other)};
+    assert_int_equal(bf_digest_equal(&digests[0], &digests[1]), fits);
+    struct bf_costs *own = fits ? NULL : bf_costs_analyse(g, NULL, &other, cache, &diags);
+    show(&diags);
+    assert_true(fits || own);
+    compare(g, fits ? costs : own, &other);
+    bf_costs_free(own);
     ap_technology_free(&other.tech);
   }
   bf_costs_free(costs);
@@ -250,9 +269,16 @@ static void test_found_again(void **state) {
   assert_true(use.networks_found == 0 && use.networks_made == 1 && use.layers_made == 2 && !use.unwritable);
   use = through(folder, g, &name, &o);
   assert_true(use.networks_found == 1 && use.networks_made == 0 && use.layers_made == 0);
-  // Another technology shares it, another number of rows does not; changed weights of one layer leave the other.
-  other = options_of("edge", "reram", &diags);
+  // Another supply shares it, unless energy is the objective; another number of rows does not; changed weights of one layer leave the other.
+  other = options_of("edge", "sram16", &diags);
+  assert_true(ap_technology_set_vdd(&other.tech, 0.8 * other.tech.vdd));
   assert_int_equal(through(folder, g, &name, &other).networks_found, 1);
+  other.objective = BF_OBJECTIVE_EDP;
+  assert_int_equal(through(folder, g, &name, &other).networks_found, 0);
+  assert_int_equal(through(folder, g, &name, &other).networks_found, 1);
+  assert_true(ap_technology_set_vdd(&other.tech, 1.2 * other.tech.vdd));
+  assert_int_equal(through(folder, g, &name, &other).networks_found, 0);
+  other.objective = BF_OBJECTIVE_CYCLES;
   other.machine.rows /= 2;
   use = through(folder, g, &name, &other);
   assert_true(use.networks_found == 0 && use.layers_made == 2);
@@ -272,17 +298,27 @@ static void test_does_not_fit(void **state) {
   struct bf_diags diags = {0};
   struct bf_compile_options o = options_of("edge", "sram16", &diags);
   struct bf_graph *g = two_layers(5);
-  struct bf_costs *costs = bf_costs_analyse(g, NULL, &o, NULL, &diags);
-  struct ap_account layers[2];
-  assert_non_null(costs);
-  struct ap_machine machine = o.machine;
-#define BF_CODE_FACT(member, stage)                                              \
-  machine.member ^= 1;                                                           \
-  assert_false(bf_costs_price(costs, &machine, &o.tech, layers, NULL));          \
+  enum { COUNTS_ANY = 1, COUNTS_ENERGY = 0 };
+  for (int objective = 0; objective < BF_OBJECTIVE_COUNT; objective++) {
+    o.objective = (enum bf_objective)objective;
+    struct bf_costs *costs = bf_costs_analyse(g, NULL, &o, NULL, &diags);
+    struct ap_account layers[2];
+    assert_non_null(costs);
+    struct ap_machine machine = o.machine;
+    struct ap_technology tech = o.tech;
+#define BF_CODE_FACT(member, stage)                                    \
+  machine.member ^= 1;                                                 \
+  assert_false(bf_costs_price(costs, &machine, &tech, layers, NULL));  \
   machine = o.machine;
+    // Small enough for ap_generator_features to stay the same.
+#define BF_TECHNOLOGY_FACT(member, stage, when)                                                                               \
+  tech.member = COUNTS_##when ? 2 * tech.member : 1.01 * tech.member;                                                          \
+  assert_int_equal(bf_costs_price(costs, &machine, &tech, layers, NULL), !COUNTS_##when && objective == BF_OBJECTIVE_CYCLES);  \
+  tech = o.tech;
 #include "backend/code_facts.def"
-  assert_true(bf_costs_price(costs, &machine, &o.tech, layers, NULL));
-  bf_costs_free(costs);
+    assert_true(bf_costs_price(costs, &machine, &tech, layers, NULL));
+    bf_costs_free(costs);
+  }
   ap_technology_free(&o.tech);
   bf_graph_free(g);
   bf_diags_free(&diags);

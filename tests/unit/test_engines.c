@@ -117,6 +117,19 @@ static const char *difference(const struct ap_program *p, const struct outcome *
   return NULL;
 }
 
+// What does not depend on data is in the static account as it is executed, here twice.
+static void check_static(const struct ap_program *p, const struct ap_account *expected, const struct ap_account *twice) {
+  for (uint32_t i = 0; i < p->nlayers; i++) {
+    const struct ap_events *x = &expected[i].events, *y = &twice[i].events;
+#define TWICE(field) assert_int_equal(2 * x->field, y->field)
+    TWICE(compare); TWICE(write); TWICE(load); TWICE(store); TWICE(load_bits); TWICE(store_bits); TWICE(shift); TWICE(count);
+    TWICE(compare_cells); TWICE(external); TWICE(host);
+#undef TWICE
+    assert_int_equal(2 * expected[i].time.cycles, twice[i].time.cycles);
+    assert_int_equal(2 * expected[i].time.compute, twice[i].time.compute);
+  }
+}
+
 // `numbers`: counters that depend on data are those of the first, or what the compiler expects, twice.
 static void compare_all(const struct ap_program *p, const struct ap_technology *tech, uint64_t seed) {
   static const struct way ways[] = {
@@ -129,6 +142,7 @@ static void compare_all(const struct ap_program *p, const struct ap_technology *
   struct outcome exact = execute(p, tech, (struct way){AP_ENGINE_INTERP, AP_COUNT_EXACT, 1, false, {1, 1}}, seed);
   struct ap_account *expected = bf_alloc((size_t)p->nlayers + 1, sizeof *expected);
   ap_static_account(p, tech, expected, NULL);
+  check_static(p, expected, exact.layers);
   for (size_t w = 0; w < BF_COUNT(ways); w++) {
     if (ways[w].engine == AP_ENGINE_JIT && !ways[w].plain && !ap_engine_available(AP_ENGINE_JIT)) {
       continue;
@@ -184,7 +198,8 @@ static void test_random_programs(void **state) {
 
 struct setup { const char *machine; uint32_t rows; enum bf_mapping mapping; };
 static void test_random_networks(void **state) {
-  static const struct setup setups[] = {{"bf-imna-lr", 0, BF_MAPPING_AUTO}, {"edge", 65, BF_MAPPING_OUTPUT}, {"edge", 7, BF_MAPPING_PIXEL}};
+  static const struct setup setups[] = {{"bf-imna-lr", 0, BF_MAPPING_AUTO}, {"edge", 65, BF_MAPPING_OUTPUT}, {"edge", 7, BF_MAPPING_PIXEL},
+                                       {"research", 0, BF_MAPPING_MAC}, {"edge", 33, BF_MAPPING_MAC}};
   struct rng rng = {20250102};
   int count = 0;
   for (int round = 0; round < (rounds(40) + 39) / 40; round++) {

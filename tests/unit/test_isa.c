@@ -35,11 +35,13 @@ static struct ap_instr random_instr(const struct row *row) {
   for (;;) {
     struct ap_instr in = {.op = row->op};
     unsigned w[3] = {pick(1, 64), pick(1, 64), pick(1, 64)};
-    unsigned fields = row->format == AP_FORMAT_KEY ? pick(1, format->fields) : format->fields;
-    for (unsigned i = 1; i < 3; i++)  // equal widths and bits are what rules ask for most
+    unsigned fields = pick(format->least, format->fields);
+    for (unsigned i = 0; row->op == AP_OP_PATTERN && i < 3; i++)
+      w[i] = pick(1, i ? 8 : 64);
+    for (unsigned i = 1; i < 3 && row->op != AP_OP_PATTERN; i++)  // equal widths and bits are what rules ask for most
       if (pick(0, 2))
         w[i] = pick(0, 1) ? w[i - 1] : 1;
-    if (!pick(0, 2))
+    if (!pick(0, 2) && row->op != AP_OP_PATTERN)
       w[0] = pick(0, 1) ? 1 : w[1] + w[2] <= 64 ? w[1] + w[2] : 64;
     for (unsigned i = 0; i < fields; i++)
       in.f[i] = (struct ap_field){(uint16_t)pick(4, 1024 - w[i]), (uint8_t)w[i]};
@@ -139,18 +141,21 @@ static void test_reserved(void **state) {
   for (size_t i = 0; i < BF_COUNT(ROWS); i++) {
     struct ap_instr in = random_instr(&ROWS[i]), out;
     const struct ap_format_info *format = ap_format_info(ROWS[i].format);
-    bool key = ROWS[i].format == AP_FORMAT_KEY;
-    unsigned fields = !key ? format->fields : in.f[2].width ? 3 : in.f[1].width ? 2 : 1;
-    for (unsigned bit = key ? 10 : 8; bit < 64; bit++) {  // a key's bits 8-9: the number of its fields
+    bool counted = format->least < format->fields, late = ROWS[i].format == AP_FORMAT_DABX;
+    unsigned fields = !counted ? format->fields : in.f[2].width ? 3 : in.f[1].width ? 2 : 1;
+    for (unsigned bit = counted ? 10 : 8; bit < 64; bit++) {  // bits 8-9 of those: the number of fields
       // The layout as formats.def describes it, written a second time.
       bool used = format->has_tap ? bit < 24 || bit >= 32
-                  : format->has_index ? bit >= 32
+                  : format->has_index && !late ? bit >= 32
                                       : bit >= 16 && bit < 16 + 16 * fields;
-      uint64_t words[2];
+      uint64_t words[2] = {0, 0};
       const char *why;
       ap_encode(&in, words);
       words[0] ^= (uint64_t)1 << bit;
       assert_int_equal(ap_decode(words, 2, &out, &why) != 0, used);
+      words[0] ^= (uint64_t)1 << bit;
+      words[1] ^= (uint64_t)1 << bit;
+      assert_int_equal(ap_decode(words, 2, &out, &why) != 0, !late || bit < 32);
     }
   }
 }
@@ -212,6 +217,16 @@ static void test_rules(void **state) {
       {make(AP_OP_GT, 20, 1, 40, 8, 50, 7, 0), false},
       {make(AP_OP_MAX, 20, 8, 40, 7, 0, 0, 0), false},
       {make(AP_OP_NOT, 20, 8, 40, 8, 0, 0, 0), true},
+      {make(AP_OP_PATTERN, 20, 64, 100, 8, 110, 8, 0), true},
+      {make(AP_OP_PATTERN, 20, 64, 100, 8, 0, 0, 0), true},   // no row key
+      {make(AP_OP_PATTERN, 20, 64, 100, 8, 104, 8, 0), true}, // a and b may overlap
+      {make(AP_OP_PATTERN, 20, 64, 100, 9, 110, 8, 0), false},
+      {make(AP_OP_PATTERN, 20, 64, 100, 8, 110, 9, 0), false},
+      {make(AP_OP_PATTERN, 20, 64, 80, 8, 110, 8, 0), false}, // d overlaps a
+      {make(AP_OP_PATTERN, 20, 64, 100, 8, 80, 8, 0), false},
+      {make(AP_OP_PATTERN, 20, 64, 0, 0, 100, 8, 0), false},
+      {make(AP_OP_PATTERN, 20, 64, 0, 0, 0, 0, 0), false},
+      {make(AP_OP_PATTERN, 20, 64, 100, 8, 0, 0, 1), false},  // the key is the pattern's
   };
   for (size_t i = 0; i < BF_COUNT(CASES); i++) {
     const char *why = ap_instr_check(&CASES[i].in, 256);

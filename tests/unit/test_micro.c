@@ -45,7 +45,8 @@ static uint64_t magnitude(uint64_t v, unsigned width) {
 static uint64_t rounded(uint64_t a, unsigned shift) { return (shift < 64 ? a >> shift : 0) + (a >> (shift - 1) & 1); }
 
 // The meaning of each op that stays within its row, from the semantics column of isa/ap_isa.def; modulo 2^W(d).
-static uint64_t meaning(enum ap_op op, const uint8_t w[3], uint64_t d, uint64_t a, uint64_t b, uint64_t k) {
+static uint64_t meaning(enum ap_op op, const uint8_t w[3], const struct ap_pattern *pattern, uint64_t d, uint64_t a, uint64_t b,
+                        uint64_t k) {
   int64_t sa = w[1] ? sign_extend(a, w[1]) : 0, sb = w[2] ? sign_extend(b, w[2]) : 0;
   switch (op) {
     case AP_OP_SETK: return k;
@@ -89,6 +90,15 @@ static uint64_t meaning(enum ap_op op, const uint8_t w[3], uint64_t d, uint64_t 
     case AP_OP_MINK: return d < k ? d : k;
     case AP_OP_MAXK: return d > k ? d : k;
     case AP_OP_RELU: return sign_extend(d, w[0]) < 0 ? 0 : d;
+    case AP_OP_PATTERN:
+      if (b != pattern->key) {
+        return d;
+      }
+      d = pattern->base;
+      for (unsigned i = 0; i < w[1]; i++) {
+        d += (a >> i & 1) * pattern->add[i];
+      }
+      return d;
     case AP_OP_COMPARE:
     case AP_OP_COMPOR:
     case AP_OP_TAGUP:
@@ -101,6 +111,7 @@ struct bench {
   row_t *rows, *start;     // as executed by the scalar executor, and before
   bool *tags, *start_tags; // the same
   uint32_t nrows;
+  struct ap_pattern pattern;  // of the pattern instruction
   struct ap_cap cap;
 };
 
@@ -120,8 +131,8 @@ static uint64_t field_of(row_t row, struct ap_field f) {
 static row_t place(uint64_t v, struct ap_field f) { return (row_t)low_bits(v, f.width ? f.width : 1) << f.col; }
 
 // Columns and values of a step's literals in the own row (of `slot` other than PARTNER) or in the partner row.
-static void literals(const struct ap_micro *m, const struct ap_step *step, const struct ap_instr *instr, bool partner,
-                     uint64_t sum, row_t *mask, row_t *key) {
+static void literals(const struct bench *t, const struct ap_micro *m, const struct ap_step *step, const struct ap_instr *instr,
+                     bool partner, uint64_t sum, row_t *mask, row_t *key) {
   *mask = *key = 0;
   for (unsigned i = 0; i < step->nlits; i++) {
     struct ap_lit lit = m->lits[step->first + i];
@@ -129,8 +140,8 @@ static void literals(const struct ap_micro *m, const struct ap_step *step, const
       continue;
     }
     unsigned col = (lit.slot == AP_SLOT_FLAG ? 0 : instr->f[partner ? 1 : lit.slot].col) + lit.bit;
-    unsigned k = (unsigned)(instr->imm >> lit.kbit & 1);
-    unsigned values[AP_LIT_COUNT] = {0, 1, k, !k, (unsigned)(sum >> lit.kbit & 1)};
+    unsigned k = (unsigned)((m->op == AP_OP_PATTERN ? t->pattern.key : instr->imm) >> lit.kbit & 1), s = sum >> lit.kbit & 1;
+    unsigned values[AP_LIT_COUNT] = {0, 1, k, !k, s, s};
     *mask |= (row_t)1 << col;
     *key |= (row_t)values[lit.value] << col;
   }
@@ -145,9 +156,9 @@ static void scalar_compare(struct bench *t, const struct ap_micro *m, const stru
   bool pair = step->kind == AP_STEP_PAIR || step->kind == AP_STEP_PAIR_OR;
   bool accumulate = step->kind == AP_STEP_COMPARE_OR || step->kind == AP_STEP_PAIR_OR;
   row_t mask, key, far_mask = 0, far_key = 0;
-  literals(m, step, instr, false, 0, &mask, &key);
+  literals(t, m, step, instr, false, 0, &mask, &key);
   if (pair) {
-    literals(m, step, instr, true, 0, &far_mask, &far_key);
+    literals(t, m, step, instr, true, 0, &far_mask, &far_key);
   }
   for (uint32_t r = 0; r < t->nrows; r++) {
     row_t partner = pair && r + instr->imm < t->nrows ? t->rows[r + instr->imm] : 0;
@@ -163,7 +174,7 @@ static void scalar_compare(struct bench *t, const struct ap_micro *m, const stru
 static void scalar_write(struct bench *t, const struct ap_micro *m, const struct ap_step *step,
                          const struct ap_instr *instr, uint64_t sum, struct ap_events *count) {
   row_t mask, key;
-  literals(m, step, instr, false, sum, &mask, &key);
+  literals(t, m, step, instr, false, sum, &mask, &key);
   for (uint32_t r = 0; r < t->nrows; r++) {
     t->tags[r] = t->tags[r] || step->kind == AP_STEP_WRITE_ALL;
     if (t->tags[r]) {
@@ -187,13 +198,27 @@ static void scalar_shift(struct bench *t, bool up, uint64_t distance, struct ap_
   count->shift_rows += distance * t->nrows;
 }
 
+// The numbers of a pattern that a compare chooses by the bits of a that it wants to be 1.
+static uint64_t chosen(const struct bench *t, const struct ap_micro *m, const struct ap_step *step, const struct ap_instr *instr) {
+  row_t mask, key;
+  uint64_t sum = t->pattern.base;
+  literals(t, m, step, instr, false, 0, &mask, &key);
+  for (unsigned i = 0; i < instr->f[1].width; i++) {
+    sum += key >> (instr->f[1].col + i) & 1 ? t->pattern.add[i] : 0;
+  }
+  return sum;
+}
+
 // The scalar executor: step by step, all rows.
 static void execute(struct bench *t, const struct ap_micro *m, const struct ap_instr *instr, struct ap_events *count) {
   uint64_t sum = 0;
   for (uint32_t s = 0; s < m->nsteps; s++) {
     const struct ap_step *step = &m->steps[s];
     switch (ap_step_info(step->kind)->event) {
-      case AP_EVENT_COMPARE: scalar_compare(t, m, step, instr, count); break;
+      case AP_EVENT_COMPARE:
+        scalar_compare(t, m, step, instr, count);
+        sum = m->op == AP_OP_PATTERN ? chosen(t, m, step, instr) : sum;
+        break;
       case AP_EVENT_WRITE: scalar_write(t, m, step, instr, sum, count); break;
       case AP_EVENT_SHIFT: scalar_shift(t, step->kind == AP_STEP_SHIFT_UP, instr->imm, count); break;
       case AP_EVENT_COUNT:
@@ -302,7 +327,7 @@ static void check_tags(const struct bench *t, const struct ap_instr *in) {
 static row_t wanted(const struct bench *t, const struct ap_micro *m, const struct ap_instr *in, uint32_t r) {
   row_t start = t->start[r];
   uint64_t d = field_of(start, in->f[0]), a = field_of(start, in->f[1]), b = field_of(start, in->f[2]);
-  uint64_t value = crosses_rows(m->op) ? row_meaning(t, in, r) : meaning(m->op, m->width, d, a, b, in->imm);
+  uint64_t value = crosses_rows(m->op) ? row_meaning(t, in, r) : meaning(m->op, m->width, &t->pattern, d, a, b, in->imm);
   row_t want = (start & ~place(UINT64_MAX, in->f[0])) | place(value, in->f[0]);
   if (m->op == AP_OP_WRITE && t->start_tags[r]) {
     for (unsigned i = 1, at = m->width[0]; i < 3 && m->width[i]; at += m->width[i++]) {
@@ -335,6 +360,14 @@ static void check_instr(struct bench *t, const struct ap_micro *m, const struct 
 
 static void check_program(struct bench *t, const struct ap_micro *m, uint64_t k) {
   struct ap_instr instr = instr_for(m->op, m->width, k);
+  if (m->op == AP_OP_PATTERN) {
+    t->pattern = (struct ap_pattern){.inputs = m->width[1], .key = k, .base = low_bits(next_random(), m->width[0])};
+    for (unsigned i = 0; i < m->width[1]; i++) {
+      t->pattern.add[i] = low_bits(next_random(), m->width[0]);
+    }
+    t->cap.patterns = &t->pattern;
+    instr.imm = 0;
+  }
   check_instr(t, m, &instr);
 }
 
@@ -416,6 +449,7 @@ static void check_widths(struct bench *t, enum ap_op op, unsigned d, unsigned a,
   unsigned read = (reads_d(op) ? d : 0) + a + b;
   bool all = d <= 9 && a <= 8 && b <= 8 && read <= 16 && read + k_bits <= 18;
   all = all || (a + b <= 16 && !reads_d(op) && k_bits <= 8);  // products
+  all = all && (op != AP_OP_PATTERN || a + b <= 8);           // 2^a passes for each of 2^b keys
   for (uint64_t k = 0; all && k < (uint64_t)1 << k_bits; k++) {
     all_rows(t, &m);
     check_program(t, &m, distance ? 1 : k);
@@ -464,11 +498,11 @@ static void sweep(unsigned features) {
     if (info == NULL || info->op_class != AP_CLASS_COMPUTE) {
       continue;
     }
-    bool key = info->format == AP_FORMAT_KEY;
+    unsigned least = ap_format_info(info->format)->least;
     unsigned fields = info->micro_widths, md = fields == 0 ? 0 : info->rule == AP_RULE_SUM ? 2 * most : most + 1;
     unsigned ma = fields >= 2 ? most : 0, mb = fields >= 3 ? most : 0;
-    for (unsigned a = ma && !key ? 1 : 0; a <= ma; a++) {
-      for (unsigned b = mb && !key ? 1 : 0; b <= mb; b++) {
+    for (unsigned a = ma && least >= 2 ? 1 : 0; a <= ma; a++) {
+      for (unsigned b = mb && least >= 3 ? 1 : 0; b <= mb; b++) {
         for (unsigned d = md ? 1 : 0; d <= md; d++) {
           check_widths(&t, (enum ap_op)op, d, a, b, features);
         }
@@ -538,7 +572,8 @@ static void test_wide_operands(void **state) {
       {AP_OP_LTS, 1, 50, 50}, {AP_OP_LES, 1, 50, 50}, {AP_OP_EQK, 1, 64, 0}, {AP_OP_MINK, 64, 0, 0},
       {AP_OP_MAXK, 63, 0, 0}, {AP_OP_RELU, 64, 0, 0}, {AP_OP_COMPARE, 20, 20, 24}, {AP_OP_COMPOR, 64, 0, 0},
       {AP_OP_WRITE, 20, 20, 24}, {AP_OP_TALLY, 20, 0, 0}, {AP_OP_MOVEUP, 40, 33, 0}, {AP_OP_MOVEDN, 40, 33, 0},
-      {AP_OP_ADDPAIR, 40, 33, 0}, {AP_OP_SUMROWS, 50, 40, 0},
+      {AP_OP_ADDPAIR, 40, 33, 0}, {AP_OP_SUMROWS, 50, 40, 0}, {AP_OP_PATTERN, 64, 3, 0}, {AP_OP_PATTERN, 64, 6, 5},
+      {AP_OP_PATTERN, 48, 8, 0}, {AP_OP_PATTERN, 33, 2, 8}, {AP_OP_PATTERN, 64, 8, 8},
   };
   struct bench t;
   bench_new(&t);

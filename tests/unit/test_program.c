@@ -95,6 +95,54 @@ static void test_assembly(void **state) {
   bf_buf_free(&second);
 }
 
+static void patterned(struct ap_program *p);
+static void expect_read_error(struct bf_buf *bytes, const char *words);
+static char *section_header(struct bf_buf *bytes, const char *name);
+
+// Patterns through both forms; numbers of 8 bytes and of 2.
+static void test_patterns(void **state) {
+  (void)state;
+  struct ap_program *p = tiny_program(), *q, *r;
+  struct bf_buf text = {0}, first = {0}, second = {0}, third = {0};
+  struct bf_diags diags = {0};
+  patterned(p);
+  p->descs[1].bit = 2, p->descs[1].bits = 2;
+  p->code[2].f[0].width = 2;
+  write_program(p, &first);
+  q = read_program(&first);
+  assert_int_equal(q->npatterns, 2);
+  assert_memory_equal(q->patterns[0].add, p->patterns[0].add, sizeof p->patterns[0].add);
+  assert_true(q->patterns[0].base == UINT64_MAX && q->patterns[0].key == 255 && q->patterns[0].inputs == 8);
+  assert_memory_equal(q->patterns[1].add, p->patterns[1].add, sizeof p->patterns[1].add);
+  write_program(q, &second);
+  assert_bytes(&first, &second);
+  ap_asm_print(p, &text);
+  r = ap_asm_parse(bf_diags_add_source(&diags, "tiny.aps", text.data, text.length), &diags);
+  if (!r)
+    show(&diags);
+  assert_non_null(r);
+  write_program(r, &third);
+  assert_bytes(&first, &third);
+  uint64_t place;
+  memcpy(&place, section_header(&first, ".ap.patterns") + 0x18, 8);
+  char *item = first.data + place + 4 + 3 + 9 * 8;  // inputs, key, size and numbers of the second
+  assert_int_equal(item[0], 3);
+  item[0] = 9;
+  expect_read_error(&first, "inputs of a pattern");
+  item[0] = 3, item[2] = 9;
+  expect_read_error(&first, "number size of a pattern is not");
+  item[2] = 2, item[4] = item[6] = item[8] = item[10] = 0;
+  expect_read_error(&first, "larger than needed");
+  bf_diags_free(&diags);
+  ap_program_free(p);
+  ap_program_free(q);
+  ap_program_free(r);
+  bf_buf_free(&text);
+  bf_buf_free(&first);
+  bf_buf_free(&second);
+  bf_buf_free(&third);
+}
+
 // Streams above 255 and constants of each size take other paths of the writer.
 static void test_wide(void **state) {
   (void)state;
@@ -262,7 +310,20 @@ static void test_text_flips(void **state) {
   X(grid_tile_large, p->grids[0].tile_rows = p->machine.rows + 1, "a CAP has 1 to")                         \
   X(desc_grid, p->descs[0].grid = 2, "grid does not exist")                                                 \
   X(desc_tensor, p->descs[0].tensor = 9, "tensor does not exist")                                           \
-  X(desc_bits, p->descs[0].bits = 9, "not those of its tensor")                                             \
+  X(desc_bits, p->descs[0].bits = 9, "not among those of its tensor")                                       \
+  X(desc_no_bits, p->descs[0].bits = 0, "not among those of its tensor")                                    \
+  X(desc_bit, p->descs[0].bit = 1, "not among those of its tensor")                                         \
+  X(desc_bit_pad, (p->descs[0].bit = 7, p->descs[0].bits = 1), "padding value")                             \
+  X(pattern_inputs, (patterned(p), p->patterns[0].inputs = 9), "9 inputs")                                  \
+  X(pattern_no_inputs, (patterned(p), p->patterns[0].inputs = 0), "0 inputs")                               \
+  X(pattern_key, (patterned(p), p->patterns[0].key = 256), "more than 8 bits")                              \
+  X(pattern_behind, (patterned(p), p->patterns[1].add[3] = 1), "behind its last input")                     \
+  X(pattern_missing, (patterned(p), p->tables[0].items[0].index = 2), "its pattern does not exist")         \
+  X(pattern_width, (patterned(p), p->patterns[1].inputs = 4), "not as wide as its pattern")                 \
+  X(pattern_key_width, (patterned(p), p->patterns[1].key = 4), "wider than field b")                        \
+  X(pattern_base, (patterned(p), p->patterns[1].base = 4096), "wider than d")                               \
+  X(pattern_add, (patterned(p), p->patterns[1].add[2] = 4096), "wider than d")                              \
+  X(store_bits, (p->descs[2].bits = 11, p->code[7].f[0].width = 11), "a part of the element's bits")        \
   X(desc_pad, p->descs[0].pad_value = 256, "padding value")                                                 \
   X(desc_dim, p->descs[0].row_dim[2] = 4, "selects no tensor dimension")                                    \
   X(desc_taps, p->descs[0].tap_count[0] = 65536, "taps are more")                                           \
@@ -315,6 +376,19 @@ static void test_text_flips(void **state) {
 static void loops(struct ap_program *p, unsigned depth) {
   for (unsigned i = 0; i < depth; i++)
     p->code[1 + i] = (struct ap_instr){.op = AP_OP_LOOP, .index = depth > 2 ? 1 : INT32_MAX};
+}
+
+// The first entry of the table becomes a pattern instruction.
+static void patterned(struct ap_program *p) {
+  struct ap_micro *micros = bf_arena_alloc(&p->arena, 4, sizeof *micros);
+  memcpy(micros, p->micros, 3 * sizeof *micros);
+  p->micros = micros;
+  tiny_micro(p, AP_OP_PATTERN, 12, 3, 2);
+  qsort(p->micros, p->nmicros, sizeof *p->micros, tiny_order);
+  p->tables[0].items[0] = (struct ap_instr){.op = AP_OP_PATTERN, .f = {{16, 12}, {4, 3}, {7, 2}}, .index = 1};
+  p->patterns = bf_arena_alloc(&p->arena, p->npatterns = 2, sizeof *p->patterns);
+  p->patterns[0] = (struct ap_pattern){.inputs = 8, .key = 255, .base = UINT64_MAX, .add = {1, 0, UINT64_MAX, 3, 1, 1, 1, 9}};
+  p->patterns[1] = (struct ap_pattern){.inputs = 3, .key = 3, .base = 4095, .add = {0, 1, 300}};
 }
 
 #define DEFINE(name, change, words) \
@@ -560,7 +634,7 @@ static void test_manual(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_container), cmocka_unit_test(test_assembly), cmocka_unit_test(test_wide),
+      cmocka_unit_test(test_container), cmocka_unit_test(test_assembly), cmocka_unit_test(test_wide), cmocka_unit_test(test_patterns),
       cmocka_unit_test(test_truncation), cmocka_unit_test(test_flips), cmocka_unit_test(test_text_flips),
       cmocka_unit_test(test_validator), cmocka_unit_test(test_reader_errors),
       cmocka_unit_test(test_assembler_errors), cmocka_unit_test(test_distinct), cmocka_unit_test(test_geometry),

@@ -104,10 +104,10 @@ static inline struct ap_program *tiny_program(void) {
   p->grids[0] = (struct ap_grid){{1, 2, 3, 4}, 7};
   p->grids[1] = (struct ap_grid){{1, 1, 1, 4}, 4};
   p->descs = bf_arena_alloc(&p->arena, p->ndescs = 4, sizeof *p->descs);
-  p->descs[0] = (struct ap_desc){0, 0, 8, {0, 1, 2, 3}, {1, 1, 1, 1}, {0, -1, 0, 0}, {1, 3, 1, 1}, {0, 1, 0, 0}, 128};
-  p->descs[1] = (struct ap_desc){0, 1, 4, {255, 255, 255, 3}, {0, 0, 0, 1}, {0, 0, 0, 0}, {1, 1, 1, 1}, {0, 0, 0, 0}, 0};
-  p->descs[2] = (struct ap_desc){0, 2, 12, {0, 1, 2, 3}, {1, -1, 1, 1}, {0, 1, 0, 0}, {1, 1, 1, 3}, {0, 0, 0, 1}, 0};
-  p->descs[3] = (struct ap_desc){1, 1, 4, {0, 1, 2, 3}, {0, 0, 0, 1}, {0, 0, 0, 0}, {1, 1, 1, 1}, {0, 0, 0, 0}, 0};
+  p->descs[0] = (struct ap_desc){0, 0, 8, {0, 1, 2, 3}, {1, 1, 1, 1}, {0, -1, 0, 0}, {1, 3, 1, 1}, {0, 1, 0, 0}, 128, 0};
+  p->descs[1] = (struct ap_desc){0, 1, 4, {255, 255, 255, 3}, {0, 0, 0, 1}, {0, 0, 0, 0}, {1, 1, 1, 1}, {0, 0, 0, 0}, 0, 0};
+  p->descs[2] = (struct ap_desc){0, 2, 12, {0, 1, 2, 3}, {1, -1, 1, 1}, {0, 1, 0, 0}, {1, 1, 1, 3}, {0, 0, 0, 1}, 0, 0};
+  p->descs[3] = (struct ap_desc){1, 1, 4, {0, 1, 2, 3}, {0, 0, 0, 1}, {0, 0, 0, 0}, {1, 1, 1, 1}, {0, 0, 0, 0}, 0, 0};
   p->hosts = bf_arena_alloc(&p->arena, p->nhosts = 1, sizeof *p->hosts);
   p->hosts[0] = (struct ap_host){AP_HOST_SOFTMAX, 4, 4, 0.25f, 1.0f};
   p->micros = bf_arena_alloc(&p->arena, 3, sizeof *p->micros);

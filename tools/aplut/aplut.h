@@ -4,7 +4,7 @@
 #define APLUT_H
 
 #include "isa/lut.h"
-#include "isa/machine.h"
+#include "isa/program.h"
 
 enum aplut_format { APLUT_TEXT, APLUT_JSON, APLUT_LATEX };
 enum aplut_objective { APLUT_CYCLES, APLUT_WRITES, APLUT_ENERGY };
@@ -83,7 +83,8 @@ struct verdict subject_check(const struct subject *subject, const struct array *
 
 // The integer meaning of a compute instruction on rows (`rows` values each; `out` is what d must be afterwards).
 // Written from the semantics column of isa/ap_isa.def alone. False for raw tag instructions.
-struct meaning_rows { const uint64_t *d, *a, *b; uint64_t *out; uint64_t rows, imm; };
+// pattern: of the pattern instruction.
+struct meaning_rows { const uint64_t *d, *a, *b; uint64_t *out; uint64_t rows, imm; const struct ap_pattern *pattern; };
 bool meaning(enum ap_op op, const uint8_t width[3], const struct meaning_rows *rows);
 bool meaning_reads_d(enum ap_op op);
 

@@ -27,6 +27,7 @@ struct run {
   uint32_t columns;
   uint64_t random;
   bool across;              // rows see each other: rows outside the mask stay empty, as engines keep them
+  struct ap_pattern pattern;  // of the pattern instruction: its key is the immediate of the batch
   struct ap_events events;  // of all batches
   struct batch *batch;
   struct verdict *verdict;
@@ -128,7 +129,7 @@ static void run_batch(struct run *run) {
   size_t bytes = cap->words * run->columns * sizeof *cap->cells;
   uint64_t *expected = bf_alloc(bytes, 1);
   memcpy(expected, cap->cells, bytes);
-  struct ap_instr instr = {.op = run->micro->op, .imm = b->imm};
+  struct ap_instr instr = {.op = run->micro->op, .imm = run->info->imm == AP_IMM_PATTERN ? 0 : b->imm};
   for (unsigned f = 0; f < 3; f++) {
     put_field(expected, cap->words, run->field[f], b->out[f], b->rows);
     instr.f[f] = run->field[f];
@@ -186,11 +187,24 @@ static bool demand(struct run *run) {
     demand_tags(run);
     return true;
   }
-  struct meaning_rows rows = {b->in[0], b->in[1], b->in[2], b->out[0], b->rows, b->imm};
+  struct meaning_rows rows = {b->in[0], b->in[1], b->in[2], b->out[0], b->rows, b->imm, &run->pattern};
   return meaning(run->micro->op, run->micro->width, &rows);
 }
 
+// Other numbers for each batch.
+static void choose_pattern(struct run *run) {
+  const uint8_t *width = run->micro->width;
+  run->pattern = (struct ap_pattern){.inputs = width[1], .key = run->batch->imm, .base = sample(&run->random, width[0])};
+  for (unsigned i = 0; i < width[1]; i++) {
+    run->pattern.add[i] = sample(&run->random, width[0]);
+  }
+  run->cap.patterns = &run->pattern;
+}
+
 static bool go(struct run *run) {
+  if (run->info->imm == AP_IMM_PATTERN) {
+    choose_pattern(run);
+  }
   if (!demand(run)) {
     run->verdict->failure = bf_format("this tool does not know what %s means", run->info->mnemonic);
     return false;
@@ -256,7 +270,7 @@ static void check_values(struct run *run) {
     operands += f > 0 || raw || meaning_reads_d(run->micro->op) ? run->field[f].width : 0;
   }
   bool all = operands + imm_bits <= EXHAUSTIVE_BITS && !raw;
-  run->verdict->exhaustive = all;
+  run->verdict->exhaustive = all && run->info->imm != AP_IMM_PATTERN;  // of its numbers some are tried
   uint64_t immediates = imm_bits == 0 ? 1 : imm_bits <= (all ? EXHAUSTIVE_BITS : 6) ? UINT64_C(1) << imm_bits : 32;
   for (uint64_t i = 0; i < immediates; i++) {
     run->batch->imm = immediates == 32 && imm_bits > 6 ? sample(&run->random, imm_bits) : i;

@@ -80,6 +80,17 @@ static bool logic(enum ap_op op, const struct row *r, uint64_t *out) {
   }
 }
 
+static uint64_t pattern_value(const struct ap_pattern *pattern, const struct row *r) {
+  uint64_t sum = pattern->base;
+  if (r->w[2] > 0 && r->b != pattern->key) {
+    return r->d;
+  }
+  for (unsigned i = 0; i < r->w[1]; i++) {
+    sum += r->a >> i & 1 ? pattern->add[i] : 0;
+  }
+  return sum;
+}
+
 // Instructions whose rows see each other.
 static bool between_rows(enum ap_op op, const struct meaning_rows *m) {
   uint64_t sum = 0;
@@ -117,7 +128,9 @@ bool meaning(enum ap_op op, const uint8_t width[3], const struct meaning_rows *m
   for (uint64_t r = 0; r < m->rows; r++) {
     struct row row = {m->d[r], m->a[r], m->b[r], m->imm, width};
     uint64_t *out = &m->out[r];
-    if (!across && !arithmetic(op, &row, out) && !order(op, &row, out) && !logic(op, &row, out)) {
+    if (op == AP_OP_PATTERN) {
+      *out = pattern_value(m->pattern, &row);
+    } else if (!across && !arithmetic(op, &row, out) && !order(op, &row, out) && !logic(op, &row, out)) {
       return false;
     }
     *out = low(*out, width[0]);

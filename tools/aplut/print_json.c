@@ -41,7 +41,7 @@ static json_t *technology_json(const struct ap_technology *tech) {
   return o;
 }
 
-static const char *const VALUES[AP_LIT_COUNT] = {"0", "1", "k", "~k", "s"};
+static const char *const VALUES[AP_LIT_COUNT] = {"0", "1", "k", "~k", "s", "p"};
 
 static json_t *table_steps(const struct subject *subject) {
   json_t *steps = json_array();

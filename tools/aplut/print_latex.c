@@ -18,7 +18,7 @@ void latex_escape(const char *text, struct bf_buf *out) {
   }
 }
 
-static const char *const VALUES[AP_LIT_COUNT] = {"0", "1", "k", "\\bar{k}", "s"};
+static const char *const VALUES[AP_LIT_COUNT] = {"0", "1", "k", "\\bar{k}", "s", "p"};
 
 // --- tables ----------------------------------------------------------------------------------------------
 

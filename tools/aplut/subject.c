@@ -73,7 +73,8 @@ void default_widths(const struct ap_op_info *info, uint8_t width[3]) {
   static const uint8_t BY_RULE[AP_RULE_COUNT][3] = {
       [AP_RULE_ANY] = {8, 8, 8}, [AP_RULE_A1] = {8, 1, 0},  [AP_RULE_GE] = {8, 8, 0},  [AP_RULE_EQ] = {8, 8, 0},
       [AP_RULE_LT] = {8, 12, 0}, [AP_RULE_IF] = {8, 8, 1},  [AP_RULE_EQ3] = {8, 8, 8}, [AP_RULE_GE3] = {8, 8, 8},
-      [AP_RULE_SUM] = {16, 8, 8}, [AP_RULE_D1] = {1, 8, 0}, [AP_RULE_D1E] = {1, 8, 8}, [AP_RULE_RAW] = {1, 2, 3}};
+      [AP_RULE_SUM] = {16, 8, 8}, [AP_RULE_D1] = {1, 8, 0}, [AP_RULE_D1E] = {1, 8, 8}, [AP_RULE_RAW] = {1, 2, 3},
+      [AP_RULE_PAT] = {16, 4, 2}};
   memset(width, 0, 3);
   memcpy(width, BY_RULE[info->rule], info->micro_widths);
 }
@@ -96,7 +97,8 @@ static void unknown_operation(const struct settings *s, struct bf_diags *diags) 
 
 static bool take_widths(const struct settings *s, const struct ap_op_info *info, uint8_t width[3], struct bf_diags *diags) {
   default_widths(info, width);
-  bool fewer = info->format == AP_FORMAT_KEY && s->nwidths >= 1 && s->nwidths <= info->micro_widths;
+  unsigned least = ap_format_info(info->format)->least;
+  bool fewer = s->nwidths >= least && s->nwidths >= 1 && s->nwidths <= info->micro_widths;
   if (s->nwidths == 0) {
     return true;
   }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/costs.h"
 #include "tools/bfexplore/network.h"
 #include "tools/bfexplore/point_setup.h"
 
@@ -121,10 +122,9 @@ static bool resolve(struct bfx_point *point, uint64_t program, uint64_t seed, st
   bool ok = network_hash(files, point->axis[BFX_AXIS_NETWORK], seed, &network, diags);
   struct bf_buf machine = {0};
   ap_machine_print(&options.machine, &machine);
-  unsigned features = ap_generator_features(&options.machine, &options.tech);
-  const uint32_t numbers[] = {options.mapping, options.objective, options.opt_level, options.batch, features};
-  point->code = mix(mix(mix_profile(network ^ program, point->axis[BFX_AXIS_PROFILE]), machine.data, machine.length), numbers,
-                    sizeof numbers);
+  struct bf_digest code = bf_code_digest(&options);
+  point->code = mix(mix(mix_profile(network ^ program, point->axis[BFX_AXIS_PROFILE]), machine.data, machine.length), &code,
+                    sizeof code);
   point->key = mix_technology(point->code, &options.tech);
   bf_buf_free(&machine);
   ap_technology_free(&options.tech);

@@ -74,10 +74,13 @@ static bool make(struct running *r, const struct bfx_point *point, struct made *
   return ok && m->code;
 }
 
+// NULL: the technology gets other code.
 static json_t *figures(const struct made *m, const struct bf_compile_options *options) {
   struct bfx_price price;
+  if (!bfx_code_price(m->code, &options->tech, &price)) {
+    return NULL;
+  }
   json_t *row = json_object();
-  bfx_code_price(m->code, &options->tech, &price);
   struct ap_paper_cost paper = bf_paper_graph(m->variant.graph, &options->machine, options->tech.vdd, NULL);
   const struct ap_figures *f = &price.figures;
   put(row, "bits_w_avg", m->bits_w);
@@ -101,7 +104,8 @@ static void price_point(struct running *r, const struct made *m, struct bfx_poin
   struct bf_diags diags = {0};
   struct bf_compile_options options;
   if (bfx_point_options(point, &options, &diags)) {
-    finish(r, point, figures(m, &options), NULL);
+    json_t *row = figures(m, &options);
+    finish(r, point, row, row ? NULL : bf_strdup("internal: points of one code differ in what decides it"));
     ap_technology_free(&options.tech);
   } else {
     finish(r, point, NULL, bfx_first_error(&diags));

@@ -38,12 +38,16 @@ void bfx_code_free(struct bfx_code *code) {
 
 const struct ap_program *bfx_code_program(const struct bfx_code *code) { return &code->program; }
 
-void bfx_code_price(struct bfx_code *code, const struct ap_technology *tech, struct bfx_price *out) {
+bool bfx_code_price(struct bfx_code *code, const struct ap_technology *tech, struct bfx_price *out) {
   memset(out, 0, sizeof *out);
+  if (!bf_costs_fit(code->costs, &code->machine, tech)) {
+    return false;
+  }
   out->layers = bf_alloc(bf_costs_layers(code->costs) + 1, sizeof *out->layers);
-  (void)bf_costs_price(code->costs, &code->machine, tech, out->layers, &out->total);  // the machine it was analysed for: it fits
+  bf_costs_price(code->costs, &code->machine, tech, out->layers, &out->total);
   struct ap_report report = {.program = &code->program, .tech = tech, .layers = out->layers, .total = &out->total};
   out->figures = ap_report_figures(&report);
+  return true;
 }
 
 void bfx_price_free(struct bfx_price *price) { free(price->layers); }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a network costs on a machine: code is made once, and priced in any technology and at any supply for next to nothing.
+// What a network costs on a machine: code is made once, and priced in all technologies and at all supplies that get the same code for next to nothing.
 #ifndef BFX_PRICE_H
 #define BFX_PRICE_H
 
@@ -15,13 +15,14 @@ struct bfx_price {
   struct ap_figures figures;      // time, EDP, GOPS, GOPS/W, area
 };
 
-// Compiles. `options->tech` decides with the machine what code is best (ap_generator_features). NULL and errors in diags.
+// Compiles. `options->tech` decides with the machine what code is best. NULL and errors in diags.
 struct bfx_code *bfx_code_new(const struct bf_graph *graph, const struct bf_compile_options *options, struct bf_diags *diags);
 void bfx_code_free(struct bfx_code *code);
 // Names, operators and numbers of its layers; not to be executed.
 const struct ap_program *bfx_code_program(const struct bfx_code *code);
-// The static account of the code in that technology at its vdd: equal to ap_static_account of the program.
-void bfx_code_price(struct bfx_code *code, const struct ap_technology *tech, struct bfx_price *out);
+// The static account of the code in that technology at its vdd: equal to ap_static_account of the program. False, and nothing to free, if the technology
+// gets other code (bf_costs_fit).
+bool bfx_code_price(struct bfx_code *code, const struct ap_technology *tech, struct bfx_price *out);
 void bfx_price_free(struct bfx_price *price);
 
 #endif

@@ -25,14 +25,14 @@ static double peak_mb(void) {
   return (double)use.ru_maxrss / 1024;
 }
 
-// Design points that share the code: ports, supplies.
+// Design points that share the code: meshes, supplies.
 static double price(const struct bf_costs *costs, const struct bf_compile_options *o) {
   struct ap_account *layers = bf_alloc(bf_costs_layers(costs) + 1, sizeof *layers), total;
   double begin = seconds();
   for (unsigned i = 0; i < POINTS; i++) {
     struct ap_machine machine = o->machine;
     struct ap_technology tech = o->tech;
-    machine.port_bits = 64u << i % 8;
+    machine.mesh_bits = 64u << i % 8;
     ap_technology_set_vdd(&tech, tech.vdd_nominal * (0.6 + 0.4 * i / POINTS));
     bf_costs_price(costs, &machine, &tech, layers, &total);
   }
