@@ -23,6 +23,19 @@ int bfx_axis_find(const char *name) {
   return -1;
 }
 
+const char *bfx_figure_label(const char *key) {
+  static const char *const figures[][2] = {
+#define BFX_FIGURE(key, label) {#key, label},
+#include "tools/bfexplore/figures.def"
+  };
+  for (size_t i = 0; i < BF_COUNT(figures); i++) {
+    if (!strcmp(figures[i][0], key)) {
+      return figures[i][1];
+    }
+  }
+  return NULL;
+}
+
 struct bfx_point *bfx_points_add(struct bfx_points *points) {
   struct bfx_point point = {0};
   for (int i = 0; i < BFX_AXES; i++) {

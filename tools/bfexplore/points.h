@@ -36,6 +36,9 @@ struct bfx_points {
   void *context;
 };
 
+// What plots call the figure of a row; NULL: there is no such figure.
+const char *bfx_figure_label(const char *key);
+
 // A point with all axes at their defaults.
 struct bfx_point *bfx_points_add(struct bfx_points *points);
 void bfx_point_set(struct bfx_point *point, enum bfx_axis axis, const char *value);

@@ -19,6 +19,19 @@ static void key_text(uint64_t key, char out[17]) { snprintf(out, 17, "%016" PRIx
 
 // ---- the journal
 
+// An object with all figures, each a number.
+static bool has_figures(const json_t *result) {
+  static const char *const keys[] = {
+#define BFX_FIGURE(key, label) #key,
+#include "tools/bfexplore/figures.def"
+  };
+  bool ok = json_is_object(result);
+  for (size_t i = 0; ok && i < BF_COUNT(keys); i++) {
+    ok = json_is_number(json_object_get(result, keys[i]));
+  }
+  return ok;
+}
+
 // Gives the points whose keys the journal has their results.
 static size_t take_over(struct bfx_points *points, const struct bf_names *known, json_t **lines) {
   size_t count = 0;
@@ -31,12 +44,10 @@ static size_t take_over(struct bfx_points *points, const struct bf_names *known,
       continue;
     }
     json_t *result = json_object_get(lines[line], "result"), *error = json_object_get(lines[line], "error");
-    if (json_is_object(result)) {
+    if (has_figures(result)) {
       point->result = json_incref(result);
-    } else if (json_is_string(error)) {
-      point->error = bf_strdup(json_string_value(error));
     } else {
-      continue;
+      point->error = bf_strdup(json_string_value(error));
     }
     point->done = true;
     count++;
@@ -44,7 +55,7 @@ static size_t take_over(struct bfx_points *points, const struct bf_names *known,
   return count;
 }
 
-// Reads the lines; *good: bytes up to the end of the last whole one. A line that is no object is skipped.
+// Reads the lines; *good: bytes up to the end of the last whole one. A line that is no result is skipped.
 static size_t read_lines(const char *text, size_t length, struct bfx_points *points, size_t *good) {
   struct bf_names known = {0};
   json_t **lines = NULL;
@@ -58,7 +69,8 @@ static size_t read_lines(const char *text, size_t length, struct bfx_points *poi
     json_t *line = json_loadb(text + at, (size_t)(end - (text + at)), 0, NULL);
     const char *key = json_string_value(json_object_get(line, "key"));
     at = *good = (size_t)(end - text) + 1;
-    if (!key || count >= UINT32_MAX - 1 || !bf_names_add(&known, key, (uint32_t)count)) {
+    bool usable = has_figures(json_object_get(line, "result")) || json_is_string(json_object_get(line, "error"));
+    if (!key || !usable || count >= UINT32_MAX - 1 || !bf_names_add(&known, key, (uint32_t)count)) {
       json_decref(line);
       continue;
     }
@@ -78,12 +90,20 @@ bool bfx_journal_open(const char *path, bool fresh, struct bfx_points *points, s
   size_t length, good = 0;
   const char *why;
   *known = 0;
-  if (!fresh && bf_read_file(path, &text, &length, &why)) {
+  bool torn = fresh;
+  out->file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  if (out->file >= 0 && !fresh) {
+    if (!bf_read_file(path, &text, &length, &why)) {  // what can't be read is not to be lost
+      bf_error_file(diags, path, "--fresh begins anew", "cannot read: %s", why);
+      bfx_journal_close(out);
+      return false;
+    }
     *known = read_lines(text, length, points, &good);
+    torn = good < length;
     free(text);
   }
-  out->file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-  if (out->file < 0 || ftruncate(out->file, (off_t)good) != 0) {
+  // Cut only where need be: another sweep may be writing into the same journal.
+  if (out->file < 0 || (torn && ftruncate(out->file, (off_t)good) != 0)) {
     bf_error_file(diags, path, NULL, "%s", strerror(errno));
     bfx_journal_close(out);
     return false;
@@ -125,17 +145,6 @@ void bfx_journal_close(struct bfx_journal *journal) {
 
 // ---- results
 
-static const char *unit_of(const char *figure) {
-  static const char *const units[][2] = {{"time_s", "time (s)"}, {"energy_j", "energy (J)"}, {"edp_js", "EDP (J s)"}, {"area_mm2", "area (mm2)"},
-                                         {"gops", "GOPS"}, {"gops_per_w", "GOPS/W"}, {"gops_per_mm2", "GOPS/mm2"}, {"cycles", "cycles"}};
-  for (size_t i = 0; i < BF_COUNT(units); i++) {
-    if (!strcmp(units[i][0], figure)) {
-      return units[i][1];
-    }
-  }
-  return figure;
-}
-
 // Index of the series for the point; all share one if there are too many.
 static size_t series_of(struct bfx_plot *plot, const char *name) {
   for (size_t i = 0; i < plot->nseries; i++) {
@@ -152,7 +161,7 @@ static size_t series_of(struct bfx_plot *plot, const char *name) {
 // One panel: the points of one network.
 static void fill_plot(const struct bfx_sweep *s, const char *network, size_t pair, struct bfx_plot *plot) {
   int axis = bfx_axis_find(s->series);
-  *plot = (struct bfx_plot){.title = network, .x_label = unit_of(s->plots[pair].x), .y_label = unit_of(s->plots[pair].y),
+  *plot = (struct bfx_plot){.title = network, .x_label = bfx_figure_label(s->plots[pair].x), .y_label = bfx_figure_label(s->plots[pair].y),
                             .x_log = true, .y_log = true};
   for (size_t i = 0; i < s->points.count; i++) {
     const struct bfx_point *p = &s->points.items[i];

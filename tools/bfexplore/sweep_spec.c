@@ -40,6 +40,8 @@ static bool add_scalar(struct reader *r, struct grid *grid, int axis, const json
     add(grid, axis, text);
   } else if (json_is_real(value)) {
     add(grid, axis, bf_double_text(text, json_real_value(value)));
+  } else if (json_is_boolean(value) && (axis == BFX_AXIS_MULTICAST || axis == BFX_AXIS_UNLIMITED)) {
+    add(grid, axis, json_is_true(value) ? "yes" : "no");
   } else {
     return wrong(r, bfx_axes[axis].name, "a text, a number, a list of them, or {\"from\": 0.5, \"to\": 1, \"step\": 0.1}",
                  "%s: this is no value", bfx_axes[axis].name);
@@ -48,9 +50,14 @@ static bool add_scalar(struct reader *r, struct grid *grid, int axis, const json
 }
 
 static bool add_range(struct reader *r, struct grid *grid, int axis, json_t *value) {
-  double from = json_number_value(json_object_get(value, "from")), to = json_number_value(json_object_get(value, "to"));
-  double step = json_number_value(json_object_get(value, "step")), count = step > 0 ? floor((to - from) / step * (1 + 1e-12) + 1e-9) : -1;
-  if (!(count >= 0 && count < MAX_VALUES) || json_object_size(value) != 3) {
+  const json_t *ends[3] = {json_object_get(value, "from"), json_object_get(value, "to"), json_object_get(value, "step")};
+  if (!json_is_number(ends[0]) || !json_is_number(ends[1]) || !json_is_number(ends[2]) || json_object_size(value) != 3) {
+    return wrong(r, bfx_axes[axis].name, "{\"from\": 0.5, \"to\": 1, \"step\": 0.1}", "%s: a range has three numbers, from, to and step",
+                 bfx_axes[axis].name);
+  }
+  double from = json_number_value(ends[0]), to = json_number_value(ends[1]), step = json_number_value(ends[2]);
+  double count = step > 0 ? floor((to - from) / step * (1 + 1e-12) + 1e-9) : -1;
+  if (!(count >= 0 && count < MAX_VALUES)) {
     return wrong(r, bfx_axes[axis].name, "{\"from\": 0.5, \"to\": 1, \"step\": 0.1}", "%s: this range has no or too many values",
                  bfx_axes[axis].name);
   }
@@ -157,6 +164,10 @@ static bool read_grids(struct reader *r, const char *key) {
   return !value || read_grid(r, value);
 }
 
+static bool bad_plots(struct reader *r) {
+  return wrong(r, "plots", "[[\"time_s\", \"energy_j\"]]", "\"plots\" is a list of 1 to 4 pairs of figures%s", "");
+}
+
 static bool read_plots(struct reader *r) {
   json_t *list = json_object_get(r->file->root, "plots"), *pair, *series = json_object_get(r->file->root, "series");
   struct bfx_sweep *s = r->sweep;
@@ -166,11 +177,16 @@ static bool read_plots(struct reader *r) {
   }
   s->series = bf_strdup(series ? json_string_value(series) : "profile");
   json_t *standard = json_pack("[[s,s],[s,s]]", "time_s", "energy_j", "area_mm2", "time_s");
-  bool ok = true;
-  json_array_foreach(json_is_array(list) ? list : standard, i, pair) {
+  bool ok = !list || json_array_size(list) > 0 || bad_plots(r);
+  json_array_foreach(list ? list : standard, i, pair) {
     const char *x = json_string_value(json_array_get(pair, 0)), *y = json_string_value(json_array_get(pair, 1));
-    if (!x || !y || i >= BFX_MAX_SWEEP_PLOTS) {
-      ok = wrong(r, "plots", "[[\"time_s\", \"energy_j\"]]", "\"plots\" is a list of at most 4 pairs of figures%s", "");
+    if (!x || !y || json_array_size(pair) != 2 || i >= BFX_MAX_SWEEP_PLOTS) {
+      ok = bad_plots(r);
+      break;
+    }
+    if (!bfx_figure_label(x) || !bfx_figure_label(y)) {
+      ok = wrong(r, "plots", "for instance time_s, energy_j, edp_js, area_mm2, gops_per_w: a column of results.csv", "there is no figure \"%s\"",
+                 bfx_figure_label(x) ? y : x);
       break;
     }
     s->plots[i].x = bf_strdup(x);
