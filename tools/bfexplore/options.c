@@ -75,7 +75,7 @@ static int take_number(struct bfx_settings *s, int id, const char *arg) {
     return value > 0 && value <= 1e6 && !*end ? -1 : bfx_usage("--seconds wants a number up to a million, not '%s'", arg);
   }
   s->activation_bits = value >= 1 && value <= BFX_MAX_BITS ? (unsigned)value : 0;
-  return s->activation_bits == value && !*end ? -1 : bfx_usage("--activation-bits wants 1 to 16, not '%s'", arg);
+  return s->activation_bits > 0 && s->activation_bits == value && !*end ? -1 : bfx_usage("--activation-bits wants 1 to 16, not '%s'", arg);
 }
 
 static bool is_name(const char *text) {

@@ -25,6 +25,25 @@ double bfx_gap(const struct bfx_solution *solution, unsigned objective) {
   return found > 0 ? (found - solution->bound) / found : 0;
 }
 
+// False where nothing was compiled, or compiling doesn't change the measure.
+static bool compiled_value(const struct bfx_outcome_view *v, unsigned measure, double *out) {
+  const struct bfx_whole *w = &v->whole;
+  *out = measure == BFX_CYCLES ? w->cycles : measure == BFX_ENERGY ? w->energy : w->cycles * w->energy;
+  return w->known && (measure == BFX_CYCLES || measure == BFX_ENERGY || measure == BFX_EDP);
+}
+
+// Budgets hold for sums over layers; as compiled they may be passed, which must be said.
+static void print_passed(const struct bfx_outcome_view *v, struct bf_buf *out) {
+  for (size_t i = 0; i < v->problem->nlimits; i++) {
+    const struct bfx_limit *limit = &v->problem->limits[i];
+    double value;
+    if (compiled_value(v, limit->measure, &value) && value > limit->value * (1 + BFX_TOLERANCE)) {
+      bf_buf_printf(out, "# OVER BUDGET as compiled: %s is %.9g, %.2f %% of at most %.9g; a smaller budget makes up for it\n",
+                    bfx_measure_name(limit->measure), value, 100 * value / limit->value, limit->value);
+    }
+  }
+}
+
 // Mean bits, by parameters or by MACs.
 static double mean_bits(const struct bfx_outcome_view *v, bool by_macs) {
   double sum = 0, weight = 0;
@@ -69,6 +88,7 @@ void bfx_print_text(const struct bfx_outcome_view *v, struct bf_buf *out) {
   if (v->whole.known) {
     bf_buf_printf(out, "# compiled as a whole (%s): %.9g cycles, %.6g J, EDP %.6g J cycles = %.6g J s\n", v->settings->target, v->whole.cycles,
                   v->whole.energy, v->whole.cycles * v->whole.energy, v->whole.cycles * v->whole.energy / v->whole.clock_hz);
+    print_passed(v, out);
   }
   bf_buf_printf(out, "# mean bits: %.3f by weights, %.3f by multiply-accumulates\n", mean_bits(v, false), mean_bits(v, true));
 }
@@ -85,8 +105,10 @@ static json_t *budget_values(const struct bfx_outcome_view *v) {
   json_t *list = json_array();
   for (size_t i = 0; i < v->problem->nlimits; i++) {
     const struct bfx_limit *limit = &v->problem->limits[i];
-    json_array_append_new(list, json_pack("{s:s, s:f, s:f}", "measure", bfx_measure_name(limit->measure), "limit", limit->value,
-                                          "used", v->solution->value[limit->measure]));
+    double value;
+    json_t *compiled = compiled_value(v, limit->measure, &value) ? json_real(value) : json_null();
+    json_array_append_new(list, json_pack("{s:s, s:f, s:f, s:o}", "measure", bfx_measure_name(limit->measure), "limit", limit->value,
+                                          "used", v->solution->value[limit->measure], "compiled", compiled));
   }
   return list;
 }
