@@ -2,10 +2,13 @@
 // The command `study`: options, the table of studies, files.
 #include "tools/bfexplore/study.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "tools/bfexplore/explore.h"
 #include "tools/common/options.h"
@@ -21,9 +24,18 @@ static const struct tool_option rows[] = {
 };
 #define NROWS ((int)BF_COUNT(rows))
 
-static const struct { const char *name; bfx_study_function *run; const char *help; } studies[] = {
-#define BFX_STUDY(name, function, help) {name, function, help},
+// What every study takes, in bits by option.
+#define BFX_TAKES(id) (1u << OPTION_##id % 32)
+#define ALL_TAKE (BFX_TAKES(JSON) | BFX_TAKES(CSV) | BFX_TAKES(PLOT) | BFX_TAKES(TARGET))
+static const struct entry { const char *name; bfx_study_function *run; uint32_t takes; const char *help; } studies[] = {
+#define BFX_STUDY(name, function, takes, help) {name, function, takes | ALL_TAKE, help},
 #include "tools/bfexplore/studies.def"
+};
+_Static_assert(NROWS <= 32, "a bit for each option");
+
+struct command {
+  struct bfx_study study;
+  uint32_t given;  // options, as `takes`
 };
 
 static void help(void) {
@@ -62,7 +74,9 @@ static int take_number(struct bfx_study *s, int id, const char *arg) {
 }
 
 static int take(void *settings, int id, const char *arg) {
-  struct bfx_study *s = settings;
+  struct command *command = settings;
+  struct bfx_study *s = &command->study;
+  command->given |= 1u << id % 32;
   switch (id) {
     case OPTION_JSON: s->json = arg; return -1;
     case OPTION_CSV: s->csv = arg; return -1;
@@ -106,13 +120,62 @@ static bool write_files(struct bfx_study *s) {
   return ok;
 }
 
+// Every name of --only must be that of a row: its profile or its network.
+static void check_only(struct bfx_study *s) {
+  for (const char *at = s->only; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
+    size_t length = strcspn(at, ","), i;
+    bool found = false;
+    json_t *row;
+    json_array_foreach(s->rows, i, row) {
+      const char *profile = json_string_value(json_object_get(row, "profile")), *network = json_string_value(json_object_get(row, "network"));
+      found |= (profile && strlen(profile) == length && !strncmp(profile, at, length)) ||
+               (network && strlen(network) == length && !strncmp(network, at, length));
+    }
+    if (!found) {
+      bf_error_file(s->diags, "--only", NULL, "the study has nothing called `%.*s`", (int)length, at);
+      return;
+    }
+  }
+}
+
+static bool writable(const char *path) {
+  const char *slash = strrchr(path, '/');
+  char *folder = slash ? bf_format("%.*s", (int)(slash - path + 1), path) : bf_strdup(".");
+  struct stat info;
+  bool there = stat(path, &info) == 0, is_folder = there && S_ISDIR(info.st_mode);
+  bool ok = !is_folder && access(there && !S_ISREG(info.st_mode) ? path : folder, W_OK) == 0;
+  int why = is_folder ? EISDIR : errno;
+  free(folder);
+  errno = why;
+  return ok;
+}
+
+// What takes minutes shouldn't find out at its end that its files can't be written.
+static bool check_files(struct bfx_study *s) {
+  const char *files[] = {s->json, s->csv, s->plot};
+  for (size_t i = 0; i < BF_COUNT(files); i++) {
+    if (files[i] && !writable(files[i])) {
+      bf_error_file(s->diags, files[i], NULL, "%s", strerror(errno));
+      return false;
+    }
+    for (size_t k = 0; k < i && files[i]; k++) {
+      if (files[k] && (!strcmp(files[k], files[i]) || bf_same_file(files[k], files[i]))) {
+        bf_error_file(s->diags, files[i], NULL, "is asked for twice: one result would overwrite the other");
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
 static int run(struct bfx_study *s, bfx_study_function *function) {
   struct bf_diags diags = {.default_file = s->name};
   struct bf_buf out = {0};
   s->diags = &diags;
   s->rows = json_array();
-  if (function(s) && json_array_size(s->rows) == 0) {
-    bf_error_file(&diags, "--only", NULL, "the study has nothing of that name");
+  bool ok = check_files(s) && function(s);
+  if (ok) {
+    check_only(s);
   }
   if (!diags.errors && write_files(s)) {
     bfx_study_print_text(s, &out);
@@ -126,21 +189,36 @@ static int run(struct bfx_study *s, bfx_study_function *function) {
   return status;
 }
 
+// Options that the study would ignore are wrong usage.
+static int run_study(struct command *command, const struct entry *entry) {
+  uint32_t extra = command->given & ~entry->takes;
+  for (int i = 0; i < NROWS; i++) {
+    if (extra >> (OPTION_NONE + 1 + i) % 32 & 1) {
+      char *what = bf_format("--%s", rows[i].name);
+      int status = bfx_usage("this study has no use for %s", what);
+      free(what);
+      return status;
+    }
+  }
+  return run(&command->study, entry->run);
+}
+
 int command_study(int argc, char **argv) {
-  struct bfx_study *s = bf_alloc(1, sizeof *s);
+  struct command *command = bf_alloc(1, sizeof *command);
+  struct bfx_study *s = &command->study;
   s->target = "bf-imna-lr";
   s->seed = 1;
-  bfx_study_function *function = NULL;
-  int status = tool_options_parse(rows, NROWS, argc, argv, bfx_usage, take, s);
+  const struct entry *entry = NULL;
+  int status = tool_options_parse(rows, NROWS, argc, argv, bfx_usage, take, command);
   if (status < 0) {
     s->name = optind < argc ? argv[optind] : "";
     for (size_t i = 0; i < BF_COUNT(studies); i++) {
-      function = !strcmp(studies[i].name, s->name) ? studies[i].run : function;
+      entry = !strcmp(studies[i].name, s->name) ? &studies[i] : entry;
     }
     status = optind >= argc ? bfx_usage("study: no name given%s", "")
              : optind + 1 < argc ? bfx_usage("one study at a time; what is '%s'?", argv[optind + 1])
-             : !function ? bfx_usage("there is no study '%s'", s->name) : run(s, function);
+             : !entry ? bfx_usage("there is no study '%s'", s->name) : run_study(command, entry);
   }
-  free(s);
+  free(command);
   return status;
 }

@@ -38,7 +38,7 @@ struct bfx_study {
 
 // False: errors were added to study->diags.
 typedef bool bfx_study_function(struct bfx_study *study);
-#define BFX_STUDY(name, function, help) bfx_study_function function;
+#define BFX_STUDY(name, function, takes, help) bfx_study_function function;
 #include "tools/bfexplore/studies.def"
 
 // Whether `name` is among those that --only asks for.

@@ -283,14 +283,15 @@ static void draw(struct bfx_study *s) {
 static void notes(struct work *w) {
   bfx_study_note(w->study, "accuracy: top-1 of %llu images that were not used to calibrate or to choose widths (the first %llu were), with its 95 %% interval (Wilson).",
                  (unsigned long long)judged(w), (unsigned long long)w->options->calibration);
-  bfx_study_note(w->study, "logit_mse: mean squared difference of the outputs to the float network's; bits_avg: of the weights.");
+  bfx_study_note(w->study, "logit_mse: mean squared difference of the outputs to the float network's; bits_avg: mean over the weights of all layers.");
   bfx_study_note(w->study, "cycles, energy (expected), EDP of one image on %s, %s at %g V; mixed networks keep to the cycles of the uniform one they are named after.",
                  w->compile.machine.name, w->compile.tech.name, w->compile.tech.vdd);
+  bfx_study_note_technology(w->study, &w->compile.tech);
 }
 
 bool bfx_accuracy_run(struct bfx_study *study, const struct bfx_accuracy_options *options) {
   static const struct bfx_column columns[] = {{"profile", "profile", "%s"},       {"bits_avg", "bits", "%.2f"},       {"accuracy", "accuracy", "%.4f"},
-                                              {"ci_low", "from", "%.4f"},         {"ci_high", "to", "%.4f"},          {"logit_mse", "logit MSE", "%.4g"},
+                                              {"ci_low", "95 % from", "%.4f"},    {"ci_high", "to", "%.4f"},          {"logit_mse", "logit MSE", "%.4g"},
                                               {"cycles", "cycles", "%d"},         {"energy_j", "energy (J)", "%.4g"}, {"edp_js", "EDP (J s)", "%.4g"},
                                               {"edp_norm", "EDP norm.", "%.4f"}, {NULL, NULL, NULL}};
   struct work *w = bf_alloc(1, sizeof *w);

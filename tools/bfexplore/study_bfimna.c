@@ -34,15 +34,18 @@ static bool profile_of(const char *precision, size_t length, const char *network
   return bits >= 1 && bits <= 8;
 }
 
+// --tech and --vdd leave one of each.
 static void add_points(struct work *w, const char *network, const char *profile) {
-  for (size_t t = 0; t < BF_COUNT(technologies); t++) {
-    for (size_t v = 0; v < BF_COUNT(voltages); v++) {
+  char volts[40];
+  const char *tech = w->study->tech, *vdd = w->study->vdd > 0 ? bf_double_text(volts, w->study->vdd) : NULL;
+  for (size_t t = 0; t < (tech ? 1 : BF_COUNT(technologies)); t++) {
+    for (size_t v = 0; v < (vdd ? 1 : BF_COUNT(voltages)); v++) {
       struct bfx_point *point = bfx_points_add(&w->points);
       bfx_point_set(point, BFX_AXIS_NETWORK, network);
       bfx_point_set(point, BFX_AXIS_PROFILE, profile);
       bfx_point_set(point, BFX_AXIS_TARGET, w->study->target);
-      bfx_point_set(point, BFX_AXIS_TECH, technologies[t]);
-      bfx_point_set(point, BFX_AXIS_VDD, voltages[v]);
+      bfx_point_set(point, BFX_AXIS_TECH, tech ? tech : technologies[t]);
+      bfx_point_set(point, BFX_AXIS_VDD, vdd ? vdd : voltages[v]);
     }
   }
 }
@@ -141,7 +144,8 @@ static void draw(struct work *w) {
 
 static void notes(struct bfx_study *s) {
   bfx_study_note(s, "precision: wBaB: weights and activations of all layers (inputs of a layer are requantized where that is needed, which is counted);"
-                 " hawq:latency_0.5: HAWQ-V3's medium latency budget; ends8:w4a4: 4 bits, but 8 in the first and the last layer.");
+                 " hawq:latency_0.5: HAWQ-V3's medium latency budget; ends8:w4a4: 4 bits, but 8 in the first and the last layer. bits: of"
+                 " weights, mean over the multiply-accumulates of the whole network.");
   bfx_study_note(s, "weights: synthetic (seed %llu). Networks: examples/zoo; residual additions carry 8 bits.", (unsigned long long)s->seed);
   bfx_study_note(s, "code: selected for the technology (cheap or dear writes) by our compiler; cycles are those of a bit-exact execution; external"
                  " transfers cost energy, no time; energy is expected over random data.");
@@ -149,9 +153,9 @@ static void notes(struct bfx_study *s) {
   bfx_study_note(s, "voltage: dynamic energy x (V/nominal)^2, leakage power x V/nominal, latency and clock as at nominal: an assumption, real cells"
                  " get slower; 5.41 fJ a row and cycle at 1 V (sram16) is an unconfirmed anchor.");
   bfx_study_note(s, "paper: closed formulas, a RECONSTRUCTION, unconfirmed (docs/bf-imna.md); always with the SRAM anchor of %.3g J a row and cycle.", AP_PAPER_ROW_CYCLE_J);
-  for (size_t t = 0; t < BF_COUNT(technologies); t++) {
+  for (size_t t = 0; t < (s->tech ? 1 : BF_COUNT(technologies)); t++) {
     struct ap_technology tech;
-    if (ap_technology_load(technologies[t], &tech, s->diags)) {
+    if (ap_technology_load(s->tech ? s->tech : technologies[t], &tech, s->diags)) {
       bfx_study_note_technology(s, &tech);
       ap_technology_free(&tech);
     }
