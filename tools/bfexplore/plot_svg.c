@@ -6,9 +6,11 @@
 
 #include "tools/bfexplore/plot.h"
 
-enum { WIDTH = 560, HEIGHT = 400, LEFT = 76, RIGHT = 150, TOP = 36, BOTTOM = 56 };
+// RIGHT is the least room for the legend; long names get more.
+enum { PLOT_WIDTH = 334, HEIGHT = 400, LEFT = 76, RIGHT = 150, TOP = 36, BOTTOM = 56 };
 #define MAX_TICKS 64
 #define MAX_LABELS 256  // beside points; further ones are left out
+#define MAX_MARKERS 1024  // that labels keep off
 
 // Told apart with any kind of colour vision (Okabe and Ito, "Color universal design", 2008).
 static const char *const colours[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999933"};
@@ -21,7 +23,7 @@ struct axis {
   size_t nticks;
 };
 
-// Where a label stands already.
+// Where a label or a marker stands already.
 struct box { double left, top, right, bottom; };
 
 struct panel {
@@ -29,8 +31,8 @@ struct panel {
   struct axis x, y;
   struct bf_buf *out;
   bool bars;
-  struct box boxes[MAX_LABELS];
-  size_t nboxes;
+  struct box boxes[MAX_MARKERS + MAX_LABELS];
+  size_t nboxes, nmarkers;
 };
 
 static void escaped(struct bf_buf *out, const char *text) {
@@ -98,7 +100,7 @@ static void widen(struct axis *a, double value, bool *any) {
 static void set_axes(struct panel *p, double left, double top) {
   const struct bfx_plot *plot = p->plot;
   bool any = false;
-  p->x = (struct axis){.log = plot->x_log, .from = left + LEFT, .to = left + WIDTH - RIGHT};
+  p->x = (struct axis){.log = plot->x_log, .from = left + LEFT, .to = left + LEFT + PLOT_WIDTH};
   p->y = (struct axis){.log = plot->y_log, .from = top + HEIGHT - BOTTOM, .to = top + TOP};
   for (size_t s = 0; s < plot->nseries; s++) {
     p->bars |= plot->series[s].mark == BFX_BARS;
@@ -207,7 +209,7 @@ static bool overlaps(const struct panel *p, const struct box *b) {
 static void point_label(struct panel *p, double x, double y, const char *label) {
   static const double places[][2] = {{1, -1}, {1, 1}, {-1, -1}, {-1, 1}, {0, -1.6}, {0, 1.8}};  // sides in x and y
   double width = 5.7 * (double)strlen(label), height = 9;
-  for (size_t i = 0; i < BF_COUNT(places) && p->nboxes < MAX_LABELS; i++) {
+  for (size_t i = 0; i < BF_COUNT(places) && p->nboxes < p->nmarkers + MAX_LABELS; i++) {
     double left = places[i][0] > 0 ? x + 6 : places[i][0] < 0 ? x - 6 - width : x - width / 2, bottom = y + 3 + 8 * places[i][1];
     struct box box = {left, bottom - height, left + width, bottom};
     if (!overlaps(p, &box)) {
@@ -218,7 +220,20 @@ static void point_label(struct panel *p, double x, double y, const char *label) 
   }
 }
 
+// Markers first: no label covers one.
+static void keep_markers(struct panel *p) {
+  for (size_t s = 0; s < p->plot->nseries; s++) {
+    const struct bfx_series *series = &p->plot->series[s];
+    for (size_t i = 0; series->mark != BFX_BARS && i < series->count && p->nboxes < MAX_MARKERS; i++) {
+      double x = place(&p->x, series->points[i].x), y = place(&p->y, series->points[i].y);
+      p->boxes[p->nboxes++] = (struct box){x - 4, y - 4, x + 4, y + 4};
+    }
+  }
+  p->nmarkers = p->nboxes;
+}
+
 static void draw_labels(struct panel *p) {
+  keep_markers(p);
   for (size_t s = 0; s < p->plot->nseries; s++) {
     const struct bfx_series *series = &p->plot->series[s];
     for (size_t i = 0; series->mark != BFX_BARS && i < series->count; i++) {
@@ -260,14 +275,26 @@ static void draw_legend(const struct panel *p) {
   }
 }
 
+// Width of a panel, for the longest name in a legend.
+static size_t panel_width(const struct bfx_plot *plots, size_t count) {
+  size_t right = RIGHT;
+  for (size_t i = 0; i < count; i++) {
+    for (size_t s = 0; s < plots[i].nseries; s++) {
+      size_t length = strlen(plots[i].series[s].name), wanted = 30 + 13 * (length < 80 ? length : 80) / 2;
+      right = wanted > right ? wanted : right;
+    }
+  }
+  return LEFT + PLOT_WIDTH + right;
+}
+
 void bfx_plot_svg(const struct bfx_plot *plots, size_t count, struct bf_buf *out) {
-  size_t across = count > 1 ? 2 : 1, down = (count + across - 1) / across;
+  size_t across = count > 1 ? 2 : 1, down = (count + across - 1) / across, width = panel_width(plots, count);
   bf_buf_printf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%zu\" height=\"%zu\" viewBox=\"0 0 %zu %zu\" "
                 "font-family=\"sans-serif\" font-size=\"11\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
-                across * WIDTH, down * HEIGHT, across * WIDTH, down * HEIGHT);
+                across * width, down * HEIGHT, across * width, down * HEIGHT);
   for (size_t i = 0; i < count; i++) {
     struct panel p = {.plot = &plots[i], .out = out};
-    set_axes(&p, (double)(i % across) * WIDTH, (double)(i / across) * HEIGHT);
+    set_axes(&p, (double)(i % across * width), (double)(i / across) * HEIGHT);
     draw_axes(&p);
     draw_series(&p);
     draw_labels(&p);

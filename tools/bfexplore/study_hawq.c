@@ -145,7 +145,7 @@ static void normalise(json_t *rows) {
 static void draw(struct bfx_study *s) {
   struct bfx_plot *bars = bfx_study_plot(s, "Energy-delay product by assignment of bits", "assignment (HAWQ-V3)", "EDP, INT8 = 1");
   struct bfx_plot *points = bfx_study_plot(s, "Published accuracy against EDP", "EDP (J s)", "top-1 on ImageNet (%)");
-  size_t ours = bfx_plot_series(bars, "compiled", BFX_BARS), paper = bfx_plot_series(bars, "formulas [U]", BFX_BARS), i;
+  size_t ours = bfx_plot_series(bars, "compiled", BFX_BARS), paper = bfx_plot_series(bars, "formulas, unconfirmed", BFX_BARS), i;
   size_t scatter = bfx_plot_series(points, "compiled", BFX_LINE);
   json_t *row;
   json_array_foreach(s->rows, i, row) {

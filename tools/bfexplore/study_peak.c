@@ -105,7 +105,7 @@ static bool all_rows(const struct peak *p) {
 
 static void draw(struct bfx_study *s) {
   struct bfx_plot *plot = bfx_study_plot(s, "Peak throughput and efficiency", "GOPS", "GOPS/W");
-  size_t kinds[] = {bfx_plot_series(plot, "ours", BFX_POINTS), bfx_plot_series(plot, "formulas [U]", BFX_POINTS),
+  size_t kinds[] = {bfx_plot_series(plot, "ours", BFX_POINTS), bfx_plot_series(plot, "formulas, unconfirmed", BFX_POINTS),
                     bfx_plot_series(plot, "published", BFX_POINTS), bfx_plot_series(plot, "unconfirmed", BFX_POINTS)}, i;
   json_t *row;
   plot->x_log = plot->y_log = true;
