@@ -111,7 +111,7 @@ static bool read_file(const char *path, struct bf_quantize_spec *spec, struct bf
   size_t length;
   const char *why;
   if (!bf_read_file(path, &text, &length, &why)) {
-    bf_error_file(diags, path, "--quantize wants widths like w4a4, or a file of them", "cannot read: %s", why);
+    bf_error_file(diags, *path ? path : "--quantize", "--quantize wants widths like w4a4, or a file of them", "cannot read: %s", why);
     return false;
   }
   struct words w = {.source = bf_diags_add_source(diags, path, text, length)};

@@ -57,12 +57,22 @@ static uint64_t count_images(const struct bf_array *array, const uint64_t *shape
   return 0;
 }
 
+// Images as float models take them, channels first, where the program wants them last.
+static bool channels_first(const struct bf_array *array, const uint64_t *shape, unsigned rank) {
+  if (rank < 3 || array->rank < 3) {
+    return false;
+  }
+  const uint64_t *given = array->shape + array->rank - 3, *wanted = shape + rank - 3;
+  return given[0] == wanted[2] && equal_dims(given + 1, wanted, 2);
+}
+
 static void report_shape(const struct ap_tensor *t, const struct bf_array *array, const char *file,
                          const uint64_t *shape, unsigned rank, struct bf_diags *diags) {
   struct bf_buf given = {0}, wanted = {0}, hint = {0};
   shape_text(&given, array->shape, array->rank);
   shape_text(&wanted, shape, rank);
-  bf_buf_printf(&hint, "the outermost dimension may be larger: that many images");
+  bf_buf_puts(&hint, channels_first(array, shape, rank) ? "channels come last here: transpose the array"
+                                                        : "the outermost dimension may be larger: that many images");
   bf_error_file(diags, file, bf_buf_cstr(&hint), "the array has shape %s, but input %s wants %s", bf_buf_cstr(&given),
                 t->name, bf_buf_cstr(&wanted));
   bf_buf_free(&given);
