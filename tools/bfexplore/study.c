@@ -158,6 +158,10 @@ static bool check_files(struct bfx_study *s) {
       bf_error_file(s->diags, files[i], NULL, "%s", strerror(errno));
       return false;
     }
+    if (files[i] && (bf_same_file(files[i], s->target) || (s->tech && bf_same_file(files[i], s->tech)))) {
+      bf_error_file(s->diags, files[i], NULL, "is an input: it would be overwritten");
+      return false;
+    }
     for (size_t k = 0; k < i && files[i]; k++) {
       if (files[k] && (!strcmp(files[k], files[i]) || bf_same_file(files[k], files[i]))) {
         bf_error_file(s->diags, files[i], NULL, "is asked for twice: one result would overwrite the other");

@@ -120,6 +120,21 @@ static bool make_folder(struct work *w) {
   return false;
 }
 
+// No result over the specification.
+static bool keeps_spec(struct work *w) {
+  static const char *const results[] = {"points.jsonl", "results.csv", "results.json", "pareto.svg"};
+  bool ok = true;
+  for (size_t i = 0; ok && i < BF_COUNT(results); i++) {
+    char *path = bf_format("%s/%s", w->folder, results[i]);
+    ok = !bf_same_file(path, w->spec);
+    free(path);
+  }
+  if (!ok) {
+    bf_error_file(&w->diags, w->spec, "-o DIR names another folder", "is an input: it would be overwritten");
+  }
+  return ok;
+}
+
 static bool open_journal(struct work *w) {
   char *path = bf_format("%s/points.jsonl", w->folder);
   bool there = access(path, F_OK) == 0, ok = true;
@@ -194,7 +209,7 @@ int command_sweep(int argc, char **argv) {
     w->folder = w->folder ? w->folder : folder;
     if (bfx_sweep_read(w->spec, &w->sweep, &w->diags)) {
       bfx_points_resolve(&w->sweep.points);
-      (void)(open_journal(w) && run(w, &out));
+      (void)(keeps_spec(w) && open_journal(w) && run(w, &out));
     }
     status = bfx_end(&w->diags, &out);
   }
