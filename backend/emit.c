@@ -39,15 +39,23 @@ static void emit_mem(struct bf_emitter *e, struct ap_tensor *t, const struct bf_
   }
 }
 
+static void emit_elements(struct ap_program *p, const struct bf_fmem *mem) {
+  uint64_t values[512];
+  for (uint64_t done = 0; done < mem->elements; done += BF_COUNT(values)) {
+    uint64_t n = mem->elements - done < BF_COUNT(values) ? mem->elements - done : BF_COUNT(values);
+    bf_fmem_elements(mem, done, n, values);
+    ap_consts_add(&p->consts, &p->arena, values, n);
+  }
+}
+
 static void emit_memory(struct bf_emitter *e, const struct bf_fprogram *f) {
   struct ap_program *p = e->program;
+  uint64_t nconsts = 0;
   p->tensors = bf_arena_alloc(&p->arena, f->nmems + 1, sizeof *p->tensors);
   p->ntensors = (uint32_t)f->nmems;
-  for (size_t i = 0; i < f->nmems; i++) emit_mem(e, &p->tensors[i], &f->mems[i], &p->nconsts);
-  p->consts = bf_arena_alloc(&p->arena, p->nconsts + 1, sizeof *p->consts);
+  for (size_t i = 0; i < f->nmems; i++) emit_mem(e, &p->tensors[i], &f->mems[i], &nconsts);
   for (size_t i = 0; i < f->nmems; i++)
-    if (f->mems[i].kind == BF_FMEM_CONST)
-      bf_fmem_elements(&f->mems[i], p->consts + p->tensors[i].data);
+    if (f->mems[i].kind == BF_FMEM_CONST) emit_elements(p, &f->mems[i]);
 }
 
 struct ap_grid bf_emit_grid(const struct bf_fgrid *from) {

@@ -14,7 +14,7 @@
 struct bf_merger {
   struct ap_program *p;  // its lists are on the heap until the end
   size_t tensors_capacity, grids_capacity, descs_capacity, tables_capacity, streams_capacity, patterns_capacity, hosts_capacity, micros_capacity,
-      layers_capacity, profiles_capacity, code_capacity, consts_capacity;
+      layers_capacity, profiles_capacity, code_capacity;
 };
 
 // One program being added: where its items are in the merged one, or NONE.
@@ -50,7 +50,7 @@ static void *to_arena(struct ap_program *p, void *items, size_t count, size_t si
 }
 
 #define LISTS(X) X(tensors, ntensors) X(grids, ngrids) X(descs, ndescs) X(tables, ntables) X(streams, nstreams) X(patterns, npatterns) X(hosts, nhosts) \
-                 X(micros, nmicros) X(layers, nlayers) X(profiles, nprofiles) X(code, ncode) X(consts, nconsts)
+                 X(micros, nmicros) X(layers, nlayers) X(profiles, nprofiles) X(code, ncode)
 
 static void add_profile(struct bf_merger *m, const char *name, uint32_t *layers, uint32_t count) {
   struct ap_profile profile = {.name = bf_arena_strdup(&m->p->arena, name), .layers = layers, .nlayers = count};
@@ -104,7 +104,7 @@ static bool same_tensor(const struct adding *a, const struct ap_tensor *mine, co
               mine->zero == t->zero;
   if (!same) return false;
   if (t->alias != NONE || t->storage != AP_STORAGE_CONST) return t->alias == NONE ? true : mine->alias == alias;
-  return memcmp(a->to->consts + mine->data, a->from->consts + t->data, elements * sizeof *a->to->consts) == 0;
+  return ap_consts_equal(&a->to->consts, mine->data, &a->from->consts, t->data, elements);
 }
 
 // The next variant of a name behind tensor `at`: those that profiles brought are called NAME@PROFILE.
@@ -113,16 +113,6 @@ static uint32_t find_variant(const struct adding *a, const char *name, uint32_t 
   uint32_t found = bf_names_find(&a->tensor_names, variant);
   free(variant);
   return found;
-}
-
-static void add_constants(struct adding *a, const struct ap_tensor *t) {
-  uint64_t count = ap_tensor_elements(t), needed = a->to->nconsts + count;
-  if (needed > a->m->consts_capacity) {
-    a->m->consts_capacity = needed + needed / 2;
-    a->to->consts = bf_realloc(a->to->consts, a->m->consts_capacity, sizeof *a->to->consts);
-  }
-  memcpy(a->to->consts + a->to->nconsts, a->from->consts + t->data, count * sizeof *a->to->consts);
-  a->to->nconsts += count;
 }
 
 // A new variant lies in the memory of the tensor that it is one of, if it fits there.
@@ -134,8 +124,8 @@ static uint32_t add_variant(struct adding *a, const struct ap_tensor *t, uint32_
   copy.type = bf_arena_strdup(arena, t->type);
   copy.alias = alias;
   if (t->storage == AP_STORAGE_CONST && t->alias == NONE) {
-    copy.data = a->to->nconsts;
-    add_constants(a, t);
+    copy.data = a->to->consts.count;
+    ap_consts_copy(&a->to->consts, arena, &a->from->consts, t->data, ap_tensor_elements(t));
   } else if (t->alias == NONE && original != NONE) {
     const struct ap_tensor *root = &a->to->tensors[ap_tensor_root(a->to, original)];
     bool fits = root->storage == t->storage && ap_tensor_elements(root) == ap_tensor_elements(t) && root->bits >= t->bits;

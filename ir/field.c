@@ -41,17 +41,17 @@ void bf_fprogram_drop_regions(struct bf_fprogram *program, bool whole) {
   }
 }
 
-void bf_fmem_elements(const struct bf_fmem *mem, uint64_t *out) {
+void bf_fmem_elements(const struct bf_fmem *mem, uint64_t first, uint64_t count, uint64_t *out) {
   const struct bf_tensor *from = mem->tensor ? mem->tensor : mem->weights;
   uint64_t mask = mem->bits < 64 ? ((uint64_t)1 << mem->bits) - 1 : UINT64_MAX;
   uint64_t run = mem->shape[0] ? mem->elements / mem->shape[0] : 0;  // elements of one index of dimension 0
   if (mem->data) {
-    memcpy(out, mem->data, mem->elements * sizeof *out);
+    memcpy(out, mem->data + first, count * sizeof *out);
     return;
   }
-  for (uint64_t i = 0; i < mem->elements; i++) {
+  for (uint64_t i = first; i < first + count; i++) {
     int64_t zero = mem->tensor ? mem->bias : bf_quant_zero(&from->quant, from->quant.count > 1 ? i / run : 0);
-    out[i] = (uint64_t)(from->data[i] - zero) & mask;
+    out[i - first] = (uint64_t)(from->data[i] - zero) & mask;
   }
 }
 

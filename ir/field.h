@@ -120,8 +120,8 @@ struct bf_fprogram *bf_fprogram_new(size_t ntensors);
 void bf_fprogram_free(struct bf_fprogram *program);
 // Frees all regions. Their layers are behind us (first_layer moves on), but for the last one if it is not whole yet.
 void bf_fprogram_drop_regions(struct bf_fprogram *program, bool whole);
-// Writes the elements of a constant.
-void bf_fmem_elements(const struct bf_fmem *mem, uint64_t *out);
+// Writes elements [first, first + count) of a constant.
+void bf_fmem_elements(const struct bf_fmem *mem, uint64_t first, uint64_t count, uint64_t *out);
 uint32_t bf_field_new(struct bf_region *region, const char *fmt, ...) BF_PRINTF(2, 3);
 struct bf_fop *bf_fop_append(struct bf_region *region, struct bf_fop op);
 // Columns that hold 0..max (at least 1).

@@ -104,10 +104,7 @@ static void parse_consts(struct ap_parser *p, struct ap_token directive) {
     }
     ap_parse_end_of_line(p);
   }
-  p->program->consts = bf_arena_alloc(&p->program->arena, list.count, sizeof *list.items);
-  if (list.count)
-    memcpy(p->program->consts, list.items, list.count * sizeof *list.items);
-  p->program->nconsts = list.count;
+  ap_consts_add(&p->program->consts, &p->program->arena, list.items, list.count);
   free(list.items);
 }
 
@@ -276,13 +273,9 @@ static void finish(struct ap_parser *p) {
   to->profiles = take(p, p->profiles.items, p->profiles.count, sizeof *to->profiles, &to->nprofiles);
   to->inputs = take(p, p->inputs.items, p->inputs.count, sizeof *to->inputs, &to->ninputs);
   to->outputs = take(p, p->outputs.items, p->outputs.count, sizeof *to->outputs, &to->noutputs);
-  if (!p->has_const) {
-    uint32_t count;
-    to->consts = take(p, p->consts.items, p->consts.count, sizeof *to->consts, &count);
-    to->nconsts = count;
-  } else {
-    free(p->consts.items);
-  }
+  if (!p->has_const)
+    ap_consts_add(&to->consts, &to->arena, p->consts.items, p->consts.count);
+  free(p->consts.items);
 }
 
 static void check_complete(struct ap_parser *p) {

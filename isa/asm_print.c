@@ -178,9 +178,9 @@ static void print_streams(const struct ap_program *p, struct bf_buf *out) {
 
 static void print_consts(const struct ap_program *p, struct bf_buf *out) {
   bf_buf_puts(out, "\n; numbers of the constant tensors, hexadecimal\n.const\n");
-  for (uint64_t i = 0; i < p->nconsts; i++)
-    bf_buf_printf(out, "%s%llx%s", i % 24 ? " " : "  ", (unsigned long long)p->consts[i],
-                  i % 24 == 23 || i + 1 == p->nconsts ? "\n" : "");
+  for (uint64_t i = 0; i < p->consts.count; i++)
+    bf_buf_printf(out, "%s%llx%s", i % 24 ? " " : "  ", (unsigned long long)ap_consts_at(&p->consts, i),
+                  i % 24 == 23 || i + 1 == p->consts.count ? "\n" : "");
   bf_buf_puts(out, ".end\n");
 }
 

@@ -7,7 +7,6 @@
 
 #define AP_CONTAINER_VERSION 3u
 #define AP_ELF_MACHINE 0xBF1Au
-#define AP_CONST_CHUNK 4096u  // constants of one width in .ap.const
 
 // AP_SECTION(ID, "name"), in the order of the file. .ap.meta comes first: it has the version.
 #define AP_SECTIONS(X)         \

@@ -91,11 +91,10 @@ static uint64_t record_bytes(enum ap_record record, const void *item) {
 static uint64_t const_bytes(const struct ap_program *p, uint64_t first, uint64_t count) {
   uint64_t bytes = 0;
   for (uint64_t at = first; at < first + count;) {
-    uint64_t begin = at - at % AP_CONST_CHUNK, end = begin + AP_CONST_CHUNK < p->nconsts ? begin + AP_CONST_CHUNK : p->nconsts;
-    uint64_t all = 0, stop = end < first + count ? end : first + count;
-    for (uint64_t i = begin; i < end; i++)
-      all |= p->consts[i];
-    bytes += (stop - at) * (all >> 32 ? 8 : all >> 16 ? 4 : all >> 8 ? 2 : 1) + (at == begin);
+    uint64_t begin = at - at % AP_CONST_CHUNK, end = begin + AP_CONST_CHUNK < p->consts.count ? begin + AP_CONST_CHUNK : p->consts.count;
+    uint64_t values[AP_CONST_CHUNK], stop = end < first + count ? end : first + count;
+    ap_consts_read(&p->consts, begin, end - begin, values);
+    bytes += (stop - at) * ap_const_bytes(values, end - begin) + (at == begin);
     at = stop;
   }
   return bytes;

@@ -5,6 +5,7 @@
 #define AP_PROGRAM_H
 
 #include "isa/isa.h"
+#include "isa/consts.h"
 #include "isa/machine.h"
 #include "isa/micro.h"
 
@@ -118,7 +119,7 @@ struct ap_program {
   struct ap_layer *layers; uint32_t nlayers;   // cover code without overlap, in order
   struct ap_profile *profiles; uint32_t nprofiles;  // none, or all ways through the code; the first is the default
   struct ap_instr *code; uint32_t ncode;
-  uint64_t *consts; uint64_t nconsts;          // u values of CONST tensors, concatenated
+  struct ap_consts consts;                     // u values of CONST tensors, concatenated
   uint32_t *inputs; uint32_t ninputs;
   uint32_t *outputs; uint32_t noutputs;
   struct ap_blob source;                       // the .bfn text; may be empty

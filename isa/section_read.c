@@ -237,7 +237,8 @@ static void take_code(struct ap_program *p, struct ap_cursor *c) {
       p->ncode++;
 }
 
-static void take_const_chunk(struct ap_cursor *c, uint64_t *items, uint64_t count) {
+static void take_const_chunk(struct ap_program *p, struct ap_cursor *c, uint64_t count) {
+  uint64_t items[AP_CONST_CHUNK];
   size_t at = c->at;
   unsigned bytes = (unsigned)ap_cursor_uint(c, 1);
   if (!c->bad && bytes != 1 && bytes != 2 && bytes != 4 && bytes != 8)
@@ -255,6 +256,7 @@ static void take_const_chunk(struct ap_cursor *c, uint64_t *items, uint64_t coun
   c->at += (size_t)(count * bytes);
   if (bytes > 1 && all >> (bytes == 2 ? 8 : bytes == 4 ? 16 : 32) == 0)
     fail(c, at, "the element size of constants is larger than needed");
+  ap_consts_add(&p->consts, &p->arena, items, count);
 }
 
 static void take_consts(struct ap_program *p, struct ap_cursor *c) {
@@ -263,10 +265,8 @@ static void take_consts(struct ap_program *p, struct ap_cursor *c) {
     fail(c, 0, "a count is larger than the section");
     return;
   }
-  p->nconsts = count;
-  p->consts = bf_arena_alloc(&p->arena, count, sizeof *p->consts);
   for (uint64_t first = 0; first < count && !c->bad; first += AP_CONST_CHUNK)
-    take_const_chunk(c, p->consts + first, count - first < AP_CONST_CHUNK ? count - first : AP_CONST_CHUNK);
+    take_const_chunk(p, c, count - first < AP_CONST_CHUNK ? count - first : AP_CONST_CHUNK);
 }
 
 static void take_lines(struct ap_program *p, struct ap_cursor *c) {

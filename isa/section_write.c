@@ -142,17 +142,16 @@ static void put_patterns(const struct ap_program *p, struct bf_buf *out) {
 }
 
 static void put_consts(const struct ap_program *p, struct bf_buf *out) {
-  bf_buf_u64(out, p->nconsts);
-  for (uint64_t first = 0; first < p->nconsts; first += AP_CONST_CHUNK) {
-    uint64_t n = p->nconsts - first < AP_CONST_CHUNK ? p->nconsts - first : AP_CONST_CHUNK;
-    uint64_t all = 0;
-    for (uint64_t i = 0; i < n; i++)
-      all |= p->consts[first + i];
-    unsigned bytes = all >> 32 ? 8 : all >> 16 ? 4 : all >> 8 ? 2 : 1;
+  bf_buf_u64(out, p->consts.count);
+  for (uint64_t first = 0; first < p->consts.count; first += AP_CONST_CHUNK) {
+    uint64_t n = p->consts.count - first < AP_CONST_CHUNK ? p->consts.count - first : AP_CONST_CHUNK;
+    uint64_t values[AP_CONST_CHUNK];
+    ap_consts_read(&p->consts, first, n, values);
+    unsigned bytes = ap_const_bytes(values, n);
     put_byte(out, bytes);
     for (uint64_t i = 0; i < n; i++)
       for (unsigned b = 0; b < bytes; b++)
-        put_byte(out, p->consts[first + i] >> 8 * b & 0xFF);
+        put_byte(out, values[i] >> 8 * b & 0xFF);
   }
 }
 

@@ -154,22 +154,22 @@ static void check_consts(struct ap_check *check) {
     if (t->storage != AP_STORAGE_CONST || t->alias != UINT32_MAX)
       continue;
     uint64_t elements = ap_tensor_elements(t);
-    if (t->data != next || elements > p->nconsts - next) {
+    if (t->data != next || elements > p->consts.count - next) {
       ap_check_fail_at(check, AP_PLACE_TENSOR, i, "constant tensor %u (%s) is not at its place in the constant pool", i,
                        t->name);
       return;
     }
     next += elements;
     for (uint64_t e = t->data; e < next && t->bits < 64; e++)
-      if (p->consts[e] >> t->bits) {
+      if (ap_consts_at(&p->consts, e) >> t->bits) {
         ap_check_fail_at(check, AP_PLACE_TENSOR, i, "constant %llu of tensor %u (%s) has more than %u bits",
                       (unsigned long long)(e - t->data), i, t->name, t->bits);
         break;
       }
   }
-  if (next != p->nconsts)
+  if (next != p->consts.count)
     ap_check_fail(check, "the constant pool has %llu elements, the constant tensors %llu",
-                  (unsigned long long)p->nconsts, (unsigned long long)next);
+                  (unsigned long long)p->consts.count, (unsigned long long)next);
 }
 
 static void check_border(struct ap_check *check, const uint32_t *list, uint32_t count, bool input) {

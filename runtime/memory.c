@@ -36,7 +36,7 @@ static uint8_t element_size(unsigned bits) {
 static void load_constants(struct ap_run *run, uint32_t tensor) {
   const struct ap_tensor *t = &run->program->tensors[tensor];
   for (uint64_t i = 0, n = ap_tensor_elements(t); i < n; i++) {
-    ap_memory_set(&run->memory[tensor], i, run->program->consts[t->data + i]);
+    ap_memory_set(&run->memory[tensor], i, ap_consts_at(&run->program->consts, t->data + i));
   }
 }
 

@@ -57,7 +57,7 @@ static void dump_headers(const struct ap_program *p, struct bf_buf *out) {
     bf_buf_free(&bytes);
   }
   bf_buf_printf(out, "instructions: %u, tables: %u, streams: %u, patterns: %u, microcode programs: %u, constants: %llu\n",
-                p->ncode, p->ntables, p->nstreams, p->npatterns, p->nmicros, (unsigned long long)p->nconsts);
+                p->ncode, p->ntables, p->nstreams, p->npatterns, p->nmicros, (unsigned long long)p->consts.count);
   for (uint32_t i = 0; i < p->ninputs; i++)
     bf_buf_printf(out, "input %s\n", p->tensors[p->inputs[i]].name);
   for (uint32_t i = 0; i < p->noutputs; i++)

@@ -97,7 +97,7 @@ static void check_values(const struct ap_program *p, const struct ap_run *run) {
     for (uint64_t e = 0; e < n; e++) {
       uint64_t u = (uint64_t)q[e] - (uint64_t)t->bias;
       FUZZ_CHECK(t->bits == 64 || u >> t->bits == 0, "tensor %u: a value has more than %u bits", i, t->bits);
-      FUZZ_CHECK(root->storage != AP_STORAGE_CONST || u == p->consts[root->data + e], "tensor %u: a constant changed", i);
+      FUZZ_CHECK(root->storage != AP_STORAGE_CONST || u == ap_consts_at(&p->consts, root->data + e), "tensor %u: a constant changed", i);
     }
     free(q);
   }

@@ -81,9 +81,9 @@ static void lists(const struct ap_program *p) {
   for (uint32_t i = 0; i < p->ncode; i++)
     instr(&p->code[i]);
   uint64_t h = SEED;
-  for (uint64_t i = 0; i < p->nconsts; i++)
-    h = mix(h, p->consts[i]);
-  printf("consts %llu %016llx\n", (unsigned long long)p->nconsts, (unsigned long long)h);
+  for (uint64_t i = 0; i < p->consts.count; i++)
+    h = mix(h, ap_consts_at(&p->consts, i));
+  printf("consts %llu %016llx\n", (unsigned long long)p->consts.count, (unsigned long long)h);
 }
 
 static void dump(const struct ap_program *p) {

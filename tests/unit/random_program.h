@@ -42,7 +42,6 @@ static inline void rp_memory(struct random_program *g) {
   struct ap_program *p = g->p;
   p->tensors = bf_arena_alloc(&p->arena, RP_TENSORS, sizeof *p->tensors);
   p->ntensors = RP_TENSORS;
-  p->consts = bf_arena_alloc(&p->arena, 4000, sizeof *p->consts);
   p->inputs = bf_arena_alloc(&p->arena, RP_SOURCES, sizeof *p->inputs);
   p->outputs = bf_arena_alloc(&p->arena, 1, sizeof *p->outputs);
   for (uint32_t i = 0; i < RP_SOURCES; i++) {
@@ -54,9 +53,10 @@ static inline void rp_memory(struct random_program *g) {
       p->inputs[p->ninputs++] = i;
       continue;
     }
-    p->tensors[i].data = p->nconsts;
+    p->tensors[i].data = p->consts.count;
     for (uint64_t n = ap_tensor_elements(&p->tensors[i]); n > 0; n--) {
-      p->consts[p->nconsts++] = rp_number(g, bits);
+      uint64_t value = rp_number(g, bits);
+      ap_consts_add(&p->consts, &p->arena, &value, 1);
     }
   }
 }

@@ -114,8 +114,8 @@ static void test_defaults(void **state) {
   assert_int_equal(p->tensors[0].bias, -128);
   assert_int_equal(p->tensors[0].rank, 3);
   assert_int_equal(p->tensors[1].storage, AP_STORAGE_CONST);
-  assert_int_equal(p->nconsts, 3);
-  assert_int_equal(p->consts[2], 15);
+  assert_int_equal(p->consts.count, 3);
+  assert_int_equal(ap_consts_at(&p->consts, 2), 15);
   assert_int_equal(p->grids[0].tile_rows, 512);
   // Row 601 is (1, 1): element [1][1][tap].
   assert_int_equal(ap_desc_element(p, &p->descs[0], 601, 2), (1 * 600 + 1) * 3 + 2);

@@ -221,7 +221,7 @@ static bool constants_unchanged(const struct ap_program *p, const struct ap_run 
     uint64_t n = ap_tensor_elements(&p->tensors[t]);
     int64_t *q = bf_alloc(n, sizeof *q);
     ap_run_get(run, t, q);
-    for (uint64_t e = 0; e < n; e++) same = same && (uint64_t)(q[e] - p->tensors[t].bias) == p->consts[p->tensors[t].data + e];
+    for (uint64_t e = 0; e < n; e++) same = same && (uint64_t)(q[e] - p->tensors[t].bias) == ap_consts_at(&p->consts, p->tensors[t].data + e);
     free(q);
   }
   return same;

@@ -62,7 +62,7 @@ static void test_container(void **state) {
   write_program(q, &second);
   assert_bytes(&first, &second);
   assert_string_equal(q->tensors[3].name, "v/\"view\"");
-  assert_int_equal(q->consts[3], 15);
+  assert_int_equal(ap_consts_at(&q->consts, 3), 15);
   assert_int_equal(q->source.length, p->source.length);
   assert_int_equal(q->layers[2].first, 10);
   ap_program_free(p);
@@ -159,13 +159,12 @@ static void test_wide(void **state) {
   p->tensors[1].shape[2] = 3000;
   p->tensors[1].bits = p->descs[1].bits = p->descs[3].bits = 64;
   p->code[2] = (struct ap_instr){.op = AP_OP_LOAD, .f = {{40, 64}}, .index = 1};
-  p->nconsts = 12000;
-  p->consts = bf_arena_alloc(&p->arena, p->nconsts, sizeof *p->consts);
+  p->consts = (struct ap_consts){0};
   for (unsigned i = 0; i < 12000; i++)
-    p->consts[i] = random64() >> (i < 4096 ? 56 : i < 8192 ? 40 : 0);
+    ap_consts_add(&p->consts, &p->arena, (const uint64_t[]){random64() >> (i < 4096 ? 56 : i < 8192 ? 40 : 0)}, 1);
   write_program(p, &first);
   q = read_program(&first);
-  assert_memory_equal(p->consts, q->consts, 12000 * sizeof *p->consts);
+  assert_true(q->consts.count == 12000 && ap_consts_equal(&p->consts, 0, &q->consts, 0, 12000));
   assert_int_equal(q->streams[0].steps[3], 299);
   write_program(q, &second);
   assert_bytes(&first, &second);
@@ -290,8 +289,8 @@ static void test_text_flips(void **state) {
   X(alias_shape, p->tensors[3].shape[1] = 7, "elements or bits differ")                                     \
   X(alias_const, p->tensors[3].storage = AP_STORAGE_CONST, "only one is constant")                          \
   X(const_place, p->tensors[1].data = 1, "constant pool")                                                   \
-  X(const_short, p->nconsts = 3, "constant pool")                                                           \
-  X(const_bits, p->consts[2] = 16, "more than 4 bits")                                                      \
+  X(const_short, p->consts.count = 3, "constant pool")                                                           \
+  X(const_bits, ap_consts_set(&p->consts, &p->arena, 2, 16), "more than 4 bits")                                                      \
   X(input_missing, p->inputs[0] = 5, "does not exist")                                                      \
   X(input_const, p->inputs[0] = 1, "not an activation")                                                     \
   X(output_type, p->tensors[4].type = bf_arena_strdup(&p->arena, "x9"), "no type")                          \

@@ -97,9 +97,7 @@ static inline struct ap_program *tiny_program(void) {
   p->tensors[0].bias = -128;
   p->tensors[0].zero = -3;
   p->tensors[3].alias = 2;
-  p->consts = bf_arena_alloc(&p->arena, p->nconsts = 4, sizeof *p->consts);
-  for (unsigned i = 0; i < 4; i++)
-    p->consts[i] = 3 * i + 6;
+  ap_consts_add(&p->consts, &p->arena, (const uint64_t[]){6, 9, 12, 15}, 4);
   p->grids = bf_arena_alloc(&p->arena, p->ngrids = 2, sizeof *p->grids);
   p->grids[0] = (struct ap_grid){{1, 2, 3, 4}, 7};
   p->grids[1] = (struct ap_grid){{1, 1, 1, 4}, 4};
