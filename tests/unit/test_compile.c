@@ -177,7 +177,7 @@ static void test_random_networks(void **state) {
   int cases = 0;
   const char *wanted = getenv("BFIMNA_ROUNDS");  // a longer campaign: BFIMNA_ROUNDS=5000 build/tests/test_compile
   const char *only = getenv("BFIMNA_SETUP");      // one of the setups alone
-  const int rounds = wanted ? atoi(wanted) : 60;
+  const int rounds = wanted ? atoi(wanted) : 24;
   for (int round = 0; round < rounds; round++)
     for (int kind = 0; kind < RANDOM_KINDS; kind++)
       for (size_t s = only ? strtoul(only, NULL, 10) : 0; s < BF_COUNT(setups); s += only ? BF_COUNT(setups) : 1, cases++) one_case(&rng, (enum random_kind)kind, &setups[s]);
