@@ -321,10 +321,11 @@ static void run_in_order(struct ap_block_thread *t, const struct ap_block_region
   }
 }
 
-void ap_block_piece(struct ap_block_thread *t, const struct ap_bundle *bundle, uint64_t piece) {
+// A group of regions on some blocks, the `piece`th of them.
+static void run_group(struct ap_block_thread *t, const struct ap_bundle *bundle, uint32_t group, uint64_t piece) {
   const struct ap_block_plan *plan = t->plan;
-  uint32_t groups = ap_bundle_groups(bundle), group = (uint32_t)(piece % groups), first = group * bundle->lanes;
-  uint64_t block = piece / groups * bundle->group, end = block + bundle->group < bundle->blocks ? block + bundle->group : bundle->blocks;
+  uint32_t first = group * bundle->lanes;
+  uint64_t block = piece * bundle->group, end = block + bundle->group < bundle->blocks ? block + bundle->group : bundle->blocks;
   unsigned lanes = bundle->count - first < bundle->lanes ? bundle->count - first : bundle->lanes;
   const struct ap_block_region *regions = &plan->regions[bundle->first + first];
   for (unsigned i = 0; i < lanes && block == 0 && plan->times == NULL; i++) {
@@ -340,5 +341,16 @@ void ap_block_piece(struct ap_block_thread *t, const struct ap_bundle *bundle, u
   }
   for (unsigned i = 0; i < lanes; i++) {
     run_blocks(t, &regions[i], block, end);
+  }
+}
+
+void ap_block_piece(struct ap_block_thread *t, const struct ap_bundle *bundle, uint64_t piece) {
+  uint32_t groups = ap_bundle_groups(bundle);
+  if (!t->plan->blockwise) {
+    run_group(t, bundle, (uint32_t)(piece % groups), piece / groups);
+    return;
+  }
+  for (uint32_t group = 0; group < groups; group++) {
+    run_group(t, bundle, group, piece);
   }
 }

@@ -188,6 +188,8 @@ static const struct ap_grid *grid_of(const struct builder *b, const struct ap_en
   return &b->program->grids[b->program->descs[e->instr->index].grid];
 }
 
+static bool changes(const struct ap_entry *load) { return load->planes != NULL && load->planes->changes; }
+
 static void find_sources(struct builder *b) {
   struct ap_block_plan *plan = b->plan;
   struct ap_entry **loads = bf_alloc(plan->nused + 1, sizeof *loads);
@@ -209,7 +211,7 @@ static void find_sources(struct builder *b) {
     for (end = i; end < count && compare_loads(&loads[i], &loads[end]) == 0; end++) {
       uses += loads[end]->source;
     }
-    bool kept = uses > 1 && !plan->tilewise && !ap_block_in_place(b->run, grid_of(b, loads[i]), loads[i]);
+    bool kept = uses > 1 && !plan->tilewise && !changes(loads[i]) && !ap_block_in_place(b->run, grid_of(b, loads[i]), loads[i]);
     for (size_t l = i; l < end; l++) {
       loads[l]->source = kept ? plan->nsources : AP_NO_SOURCE;
     }
@@ -342,6 +344,10 @@ static size_t cells_bytes(const struct ap_block_plan *plan) {
 static void choose_piece(const struct ap_block_plan *plan, struct ap_bundle *b, size_t cells) {
   uint64_t all = b->blocks * b->count;
   b->lanes = b->group = 1;
+  if (plan->blockwise) {
+    b->group = b->blocks < 4 ? 1 : b->blocks < 16 ? 2 : AP_BLOCK_GROUP;
+    return;
+  }
   while (!plan->tilewise && 2 * b->lanes <= AP_BLOCK_LANES && 2 * b->lanes <= b->count && all / (2 * b->lanes) >= MANY_PIECES &&
          2 * b->lanes * cells <= LANES_BYTES) {
     b->lanes *= 2;
@@ -370,7 +376,7 @@ static void find_bundles(struct ap_block_plan *plan) {
     choose_piece(plan, b, cells);
     b->pieces_before = plan->pieces;
     b->orders = !plan->tilewise ? bf_alloc(ap_bundle_groups(b), sizeof *b->orders) : NULL;
-    plan->pieces += ap_bundle_groups(b) * ((b->blocks + b->group - 1) / b->group);
+    plan->pieces += (plan->blockwise ? 1 : ap_bundle_groups(b)) * ((b->blocks + b->group - 1) / b->group);
   }
 }
 
@@ -379,7 +385,7 @@ static void find_places(struct ap_block_plan *plan) {
   plan->nplaces = AP_PLACE_PLANES;
   for (size_t i = 0; i < plan->nused; i++) {
     const struct ap_entry *e = plan->used[i];
-    bool found = e->kind != AP_ENTRY_LOAD || e->planes == NULL || plan->nplaces == AP_BLOCK_PLACES;
+    bool found = e->kind != AP_ENTRY_LOAD || e->planes == NULL || e->planes->period > 0 || plan->nplaces == AP_BLOCK_PLACES;
     for (unsigned k = AP_PLACE_PLANES; k < plan->nplaces && !found; k++) {
       found = plan->places[k] == e->planes->planes;
     }
@@ -400,6 +406,8 @@ struct ap_block_plan *ap_block_plan_new(const struct ap_run *run, const struct a
   plan->regions = bf_arena_alloc(&plan->arena, stage->count, sizeof *plan->regions);
   build_regions(&b);
   plan->ordered = ap_block_order_matters(run, plan, uses);
+  plan->blockwise = plan->ordered && !plan->between_rows && ap_block_meets_in_blocks(run, plan);
+  plan->ordered = plan->ordered && !plan->blockwise;
   plan->tilewise = plan->between_rows || plan->ordered;
   ap_block_find_planes(run, plan);
   find_sources(&b);
@@ -424,6 +432,10 @@ void ap_block_plan_free(struct ap_block_plan *plan) {
     free(plan->views[i]->planes.owned);
     free(plan->views[i]);
   }
+  for (size_t i = 0; i < plan->nrow_views; i++) {
+    ap_row_view_free(plan->row_views[i]);
+  }
+  free(plan->row_views);
   free(plan->times);
   free(plan->zero);
   ap_block_forget_orders(plan);

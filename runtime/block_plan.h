@@ -54,7 +54,7 @@ struct ap_entry {
   uint32_t at[3];                  // words of d, a, b behind their base
   uint8_t base[3];
   uint8_t kind;
-  const struct ap_plane_access *planes;  // LOAD, STORE: moves columns of the tensor's planes; NULL: elements
+  struct ap_plane_access *planes;  // LOAD, STORE: moves columns of the tensor's planes; NULL: elements
   uint32_t source;                 // LOAD: of the plan's sources, or AP_NO_SOURCE
   bool stepwise;                   // operands overlap so that only the steps one by one give what they should, or altered patterns
 };
@@ -141,6 +141,7 @@ struct ap_block_plan {
   struct ap_entry **used; size_t nused, used_capacity;      // entries of regions and tables that are executed
   struct ap_tensor_use *tensors; size_t ntensors, tensors_capacity;
   struct ap_plane_view *views[32]; size_t nviews;           // of tensors that it loads with a stride
+  struct ap_row_view **row_views; size_t nrow_views, row_views_capacity, row_view_bytes;  // of constants
   struct ap_source *sources; uint32_t nsources;
   size_t area_columns, area_blocks;  // loaded columns are kept in an area for each block of a grid
   struct ap_field base_field[AP_BLOCK_BASES]; unsigned nbases;
@@ -150,6 +151,7 @@ struct ap_block_plan {
   bool between_rows;
   bool patterns;   // it has pattern instructions
   bool tilewise;   // some instruction steps between rows: a piece is a tile, all its blocks advance together
+  bool blockwise;  // stores meet loads or other stores only in the same rows: all regions on one block after the other
   bool ordered;    // stores meet loads or other stores: tiles one after the other (tilewise, too)
   double calls;    // of all regions on one block each
   const struct ap_micro_facts *facts;  // by microcode program
@@ -181,6 +183,8 @@ struct ap_block_plan *ap_block_plan_new(const struct ap_run *run, const struct a
 void ap_block_plan_free(struct ap_block_plan *plan);
 // Finds out which moves can be done in planes, and fills plan->tensors (runtime/block_tensors.c).
 void ap_block_find_planes(const struct ap_run *run, struct ap_block_plan *plan);
+// Of a stage whose order matters: whether what it stores is loaded and stored in the same rows of one grid alone, as successive positions.
+bool ap_block_meets_in_blocks(const struct ap_run *run, const struct ap_block_plan *plan);
 // Whether a load finds its columns as they lie in planes, for all blocks.
 bool ap_block_in_place(const struct ap_run *run, const struct ap_grid *grid, const struct ap_entry *e);
 // Brings the tensors of a stage into the forms that it uses, before it runs.

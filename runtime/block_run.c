@@ -77,7 +77,8 @@ static void set_outside(const struct ap_plane_read *read, uint64_t *to) {
 
 void ap_block_load_planes(struct ap_block_thread *t, const struct ap_plane_access *x, uint64_t *to) {
   _Alignas(64) uint64_t inside[AP_COLUMN_WORDS];
-  struct ap_plane_read read = {.channel = x->channel, .bit = x->bit, .bits = x->bits, .position = x->position + (int64_t)t->row0, .pad = x->pad};
+  struct ap_plane_read read = {.channel = x->channel, .bit = x->bit, .bits = x->bits, .pad = x->pad};
+  read.position = x->position + (int64_t)(x->period > 0 ? t->row0 % x->period : t->row0);
   if (x->inside != NULL) {
     read.inside = x->inside + t->block * AP_COLUMN_WORDS;
   } else if (!x->whole) {
@@ -116,7 +117,7 @@ void ap_block_move_out(struct ap_block_thread *t, const struct ap_entry *e, cons
 
 uint64_t *ap_block_in_planes(const struct ap_block_thread *t, const struct ap_entry *e) {
   const struct ap_plane_access *x = e->planes;
-  if (x == NULL || !x->whole || x->repeat > 1) {
+  if (x == NULL || !x->whole || x->repeat > 1 || x->period > 0 || x->changes) {
     return NULL;
   }
   const struct ap_planes *planes = x->planes;

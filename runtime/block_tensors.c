@@ -135,6 +135,68 @@ static const uint64_t *rows_inside(const struct ap_run *run, struct ap_block_pla
   return masks;
 }
 
+// --- constants -------------------------------------------------------------------------------------------
+
+#define ROW_VIEW_BYTES ((size_t)96 << 20)  // of a plan
+
+// The view of the load's descriptor, with its tap filled. `numbers`, by descriptor: which view of the plan it is, from 1 on. NULL: there is none.
+static struct ap_row_view *row_view(const struct ap_run *run, struct ap_block_plan *plan, uint32_t *numbers, const struct ap_instr *load) {
+  uint32_t *number = &numbers[load->index];
+  struct ap_row_view view;
+  if (*number == 0) {
+    if (!ap_row_view(run, load, &view) || ap_planes_bytes(&view.planes) > ROW_VIEW_BYTES - plan->row_view_bytes) {
+      return NULL;
+    }
+    struct ap_row_view *kept = bf_alloc(1, sizeof *kept);
+    *kept = view;
+    BF_PUSH(plan->row_views, plan->nrow_views, plan->row_views_capacity) = kept;
+    plan->row_view_bytes += (size_t)ap_planes_bytes(&view.planes);
+    *number = (uint32_t)plan->nrow_views;
+  }
+  ap_row_view_fill(run, plan->row_views[*number - 1], load);
+  return plan->row_views[*number - 1];
+}
+
+// --- stages that load what they store --------------------------------------------------------------------
+
+struct stored { bool is; bool seen; int64_t position; uint8_t bits; };
+
+static bool moves_in_block(const struct ap_run *run, const struct ap_grid *grid, const struct ap_entry *e, struct stored *stored) {
+  const struct ap_desc *desc = &run->program->descs[e->instr->index];
+  struct ap_plane_access access;
+  if (&run->program->grids[desc->grid] != grid || !ap_plane_access(run, e->instr, &access) || !access.whole || access.repeat != 1 ||
+      access.position % 64 != 0 || (stored->seen && (access.position != stored->position || run->program->tensors[desc->tensor].bits != stored->bits))) {
+    return false;
+  }
+  stored->seen = true;
+  stored->position = access.position;
+  stored->bits = run->program->tensors[desc->tensor].bits;
+  return true;
+}
+
+bool ap_block_meets_in_blocks(const struct ap_run *run, const struct ap_block_plan *plan) {
+  const struct ap_program *p = run->program;
+  const struct ap_grid *grid = plan->regions[0].grid;
+  struct stored *stored = bf_alloc((size_t)p->ntensors + 1, sizeof *stored);
+  bool good = grid->tile_rows % 64 == 0 || ap_grid_tiles(grid) == 1;
+  for (uint32_t r = 0; r < plan->stage->count; r++) {
+    good = good && plan->regions[r].grid == grid;
+  }
+  for (size_t i = 0; i < plan->nused; i++) {
+    const struct ap_entry *e = plan->used[i];
+    if (e->kind == AP_ENTRY_STORE) {
+      stored[ap_tensor_root(p, p->descs[e->instr->index].tensor)].is = true;
+    }
+  }
+  for (size_t i = 0; i < plan->nused && good; i++) {
+    const struct ap_entry *e = plan->used[i];
+    struct stored *of = is_move(e) ? &stored[ap_tensor_root(p, p->descs[e->instr->index].tensor)] : NULL;
+    good = of == NULL || !of->is || moves_in_block(run, grid, e, of);
+  }
+  free(stored);
+  return good;
+}
+
 // --- a stage's moves -------------------------------------------------------------------------------------
 
 void ap_block_find_planes(const struct ap_run *run, struct ap_block_plan *plan) {
@@ -142,12 +204,14 @@ void ap_block_find_planes(const struct ap_run *run, struct ap_block_plan *plan) 
   bool *forbidden = bf_alloc((size_t)p->ntensors + 1, sizeof *forbidden);
   uint32_t *numbers = bf_alloc((size_t)p->ntensors + 1, sizeof *numbers);
   bool *mixed = bf_alloc((size_t)p->ntensors + 1, sizeof *mixed);
+  uint32_t *row_views = bf_alloc((size_t)p->ndescs + 1, sizeof *row_views);
   struct insides insides = {0};
   forbid_planes(run, plan, forbidden);
   find_mixed(run, plan, mixed);
   for (size_t i = 0; i < plan->nused; i++) {
     struct ap_entry *e = plan->used[i];
     struct ap_plane_access access;
+    struct ap_row_view *view;
     if (!is_move(e)) {
       continue;
     }
@@ -164,11 +228,25 @@ void ap_block_find_planes(const struct ap_run *run, struct ap_block_plan *plan) 
       plan->bytes += sizeof *kept;
       use->planes = true;
       use->bits = p->tensors[p->descs[e->instr->index].tensor].bits;
+    } else if (e->kind == AP_ENTRY_LOAD && !plan->tilewise && (view = row_view(run, plan, row_views, e->instr)) != NULL) {
+      struct ap_plane_access *kept = bf_arena_alloc(&plan->arena, 1, sizeof *kept);
+      *kept = ap_row_view_access(view, e->instr);
+      kept->tensor = root;
+      kept->move = e->instr;
+      e->planes = kept;
+      plan->bytes += sizeof *kept;
     } else {
       use->elements = true;
     }
   }
-  plan->bytes += insides.bytes;
+  for (size_t i = 0; i < plan->nused && plan->blockwise; i++) {
+    struct ap_entry *e = plan->used[i];
+    if (e->kind == AP_ENTRY_LOAD && e->planes != NULL && e->planes->period == 0) {
+      e->planes->changes = plan->tensors[numbers[e->planes->tensor] - 1].stored;
+    }
+  }
+  plan->bytes += insides.bytes + plan->row_view_bytes;
+  free(row_views);
   free(insides.items);
   free(forbidden);
   free(mixed);
@@ -176,7 +254,8 @@ void ap_block_find_planes(const struct ap_run *run, struct ap_block_plan *plan) 
 }
 
 bool ap_block_in_place(const struct ap_run *run, const struct ap_grid *grid, const struct ap_entry *e) {
-  return e->planes != NULL && e->planes->whole && e->planes->repeat == 1 && e->planes->position % AP_BLOCK_ROWS == 0 &&
+  return e->planes != NULL && e->planes->whole && e->planes->repeat == 1 && e->planes->period == 0 && !e->planes->changes &&
+         e->planes->position % AP_BLOCK_ROWS == 0 &&
          e->planes->planes->pitch == AP_COLUMN_WORDS &&
          (grid->tile_rows % AP_BLOCK_ROWS == 0 || ap_grid_tiles(grid) == 1);
 }

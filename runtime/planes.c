@@ -15,10 +15,10 @@
 static unsigned column_words(uint64_t positions) {
   return positions <= 64 ? 1 : positions <= 128 ? 2 : positions <= 256 ? 4 : AP_COLUMN_WORDS;
 }
-static uint64_t plane_bytes(const struct ap_planes *p) {
+uint64_t ap_planes_bytes(const struct ap_planes *p) {
   return p->channels * p->blocks * p->room * p->pitch * sizeof(uint64_t);
 }
-bool ap_planes_too_large(const struct ap_planes *planes) { return plane_bytes(planes) > MAX_PLANE_BYTES; }
+bool ap_planes_too_large(const struct ap_planes *planes) { return ap_planes_bytes(planes) > MAX_PLANE_BYTES; }
 
 // --- how rows lie ----------------------------------------------------------------------------------------
 
@@ -108,7 +108,7 @@ void ap_planes_shape(struct ap_planes *planes, uint64_t positions, uint32_t chan
 void ap_planes_reserve(struct ap_planes *planes) {
   if (planes->words == NULL) {
     // Zeros that take no time until they are used. Not in large pages: to get those takes longer than a run gains by them.
-    planes->owned = bf_alloc(plane_bytes(planes) + COLUMN_BYTES, 1);
+    planes->owned = bf_alloc(ap_planes_bytes(planes) + COLUMN_BYTES, 1);
     planes->words = (uint64_t *)(((uintptr_t)planes->owned + COLUMN_BYTES - 1) / COLUMN_BYTES * COLUMN_BYTES);
   }
 }

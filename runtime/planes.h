@@ -32,6 +32,8 @@ struct ap_plane_access {
   int64_t position;              // may be outside of the tensor where a load has padding
   bool whole;                    // all rows of the grid are inside the tensor
   uint64_t repeat;               // of a load: successive rows that see the same position
+  uint64_t period;               // of a load: row r sees what row r % period does; 0: rows do not return
+  bool changes;                  // of a load: the stage stores there, too
   uint8_t bit, bits;             // columns of each position that are moved
   uint64_t pad;                  // of a load: value of the rows that are not
   const struct ap_instr *move;
@@ -52,6 +54,19 @@ bool ap_plane_same_view(const struct ap_plane_view *a, const struct ap_plane_vie
 // Fills the planes of a view from those of its tensor, which are current.
 void ap_plane_view_update(const struct ap_run *run, struct ap_plane_view *view);
 
+// What the rows of a load of constants see, in planes of its own with a channel for each tap (runtime/row_views.c).
+struct ap_row_view {
+  uint32_t desc;
+  uint64_t period;               // of its rows
+  struct ap_planes planes;       // row r is position r % period
+  bool *filled;                  // by tap
+};
+// The view of a load, its planes without memory. False if there is none.
+bool ap_row_view(const struct ap_run *run, const struct ap_instr *load, struct ap_row_view *view);
+void ap_row_view_fill(const struct ap_run *run, struct ap_row_view *view, const struct ap_instr *load);  // the tap of that load
+struct ap_plane_access ap_row_view_access(struct ap_row_view *view, const struct ap_instr *load);
+void ap_row_view_free(struct ap_row_view *view);  // may be NULL
+
 // Gives the planes as many columns as the tensor at hand has bits, at most those of the root.
 void ap_planes_narrow(const struct ap_run *run, uint32_t root, unsigned bits);
 // Makes the planes, or the array of elements, hold the values of a tensor that is no alias.
@@ -61,6 +76,7 @@ void ap_planes_to_memory(const struct ap_run *run, uint32_t root);
 // Sets the shape of planes without memory; makes memory for them, all zero, if there is none yet.
 void ap_planes_shape(struct ap_planes *planes, uint64_t positions, uint32_t channels, unsigned bits);
 void ap_planes_reserve(struct ap_planes *planes);
+uint64_t ap_planes_bytes(const struct ap_planes *planes);
 bool ap_planes_too_large(const struct ap_planes *planes);
 
 // Columns of a block that begins at a multiple of 512 positions.
