@@ -113,15 +113,21 @@ void ap_planes_reserve(struct ap_planes *planes) {
   }
 }
 
+// Elements are moved a line of the cache at a time: 64 positions of some channels together. `elements`: 64 of each channel, one after the other.
+#define CHANNELS_AT_ONCE 16
 #define EXCHANGE(type)                                                                                                     \
-  static void pick_##type(const type *from, type *to, size_t count, size_t step) {                                        \
-    for (size_t i = 0; i < count; i++) {                                                                                   \
-      to[i] = from[i * step];                                                                                              \
+  static void pick_##type(const type *from, type *elements, size_t positions, size_t channels, size_t step) {             \
+    for (size_t p = 0; p < positions; p++) {                                                                               \
+      for (size_t c = 0; c < channels; c++) {                                                                              \
+        elements[c * 64 + p] = from[p * step + c];                                                                         \
+      }                                                                                                                    \
     }                                                                                                                      \
   }                                                                                                                        \
-  static void place_##type(const type *from, type *to, size_t count, size_t step) {                                       \
-    for (size_t i = 0; i < count; i++) {                                                                                   \
-      to[i * step] = from[i];                                                                                              \
+  static void place_##type(const type *elements, type *to, size_t positions, size_t channels, size_t step) {              \
+    for (size_t p = 0; p < positions; p++) {                                                                               \
+      for (size_t c = 0; c < channels; c++) {                                                                              \
+        to[p * step + c] = elements[c * 64 + p];                                                                           \
+      }                                                                                                                    \
     }                                                                                                                      \
   }
 EXCHANGE(uint8_t)
@@ -130,41 +136,54 @@ EXCHANGE(uint32_t)
 EXCHANGE(uint64_t)
 #undef EXCHANGE
 
-// Elements first, first + step, … of a tensor's memory.
-static void pick(const struct ap_memory *memory, uint64_t first, void *to, size_t count, size_t step) {
+// Channels first, first + 1, … of a tensor's successive positions, `step` elements apart.
+static void pick(const struct ap_memory *memory, uint64_t first, void *to, size_t positions, size_t channels, size_t step) {
   switch (memory->size) {
-    case 1: pick_uint8_t((const uint8_t *)memory->data + first, to, count, step); break;
-    case 2: pick_uint16_t((const uint16_t *)memory->data + first, to, count, step); break;
-    case 4: pick_uint32_t((const uint32_t *)memory->data + first, to, count, step); break;
-    default: pick_uint64_t((const uint64_t *)memory->data + first, to, count, step); break;
+    case 1: pick_uint8_t((const uint8_t *)memory->data + first, to, positions, channels, step); break;
+    case 2: pick_uint16_t((const uint16_t *)memory->data + first, to, positions, channels, step); break;
+    case 4: pick_uint32_t((const uint32_t *)memory->data + first, to, positions, channels, step); break;
+    default: pick_uint64_t((const uint64_t *)memory->data + first, to, positions, channels, step); break;
   }
 }
-static void place(const struct ap_memory *memory, uint64_t first, const void *from, size_t count, size_t step) {
+static void place(const struct ap_memory *memory, uint64_t first, const void *from, size_t positions, size_t channels, size_t step) {
   switch (memory->size) {
-    case 1: place_uint8_t(from, (uint8_t *)memory->data + first, count, step); break;
-    case 2: place_uint16_t(from, (uint16_t *)memory->data + first, count, step); break;
-    case 4: place_uint32_t(from, (uint32_t *)memory->data + first, count, step); break;
-    default: place_uint64_t(from, (uint64_t *)memory->data + first, count, step); break;
+    case 1: place_uint8_t(from, (uint8_t *)memory->data + first, positions, channels, step); break;
+    case 2: place_uint16_t(from, (uint16_t *)memory->data + first, positions, channels, step); break;
+    case 4: place_uint32_t(from, (uint32_t *)memory->data + first, positions, channels, step); break;
+    default: place_uint64_t(from, (uint64_t *)memory->data + first, positions, channels, step); break;
+  }
+}
+
+// 64 positions (or what is left) from word `word` of the columns on, of all channels.
+static void convert_word(const struct ap_planes *planes, const struct ap_memory *memory, uint64_t word, bool to_planes) {
+  _Alignas(64) uint64_t elements[CHANNELS_AT_ONCE * 64];
+  uint64_t first = word * 64, left = planes->positions - first, rows = left < 64 ? left : 64;
+  for (uint32_t c = 0, count; c < planes->channels; c += count) {
+    uint64_t at = first * planes->channels + c;
+    count = planes->channels - c < CHANNELS_AT_ONCE ? planes->channels - c : CHANNELS_AT_ONCE;
+    if (to_planes) {
+      pick(memory, at, elements, rows, count, planes->channels);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+      uint64_t *columns = ap_planes_block(planes, c + i, word / AP_COLUMN_WORDS) + word % AP_COLUMN_WORDS;
+      uint8_t *of_channel = (uint8_t *)elements + (size_t)i * 64 * memory->size;
+      if (to_planes) {
+        ap_slice(of_channel, memory->size, rows, columns, planes->pitch, planes->bits);
+      } else {
+        ap_unslice(columns, planes->pitch, planes->bits, of_channel, memory->size, rows);
+      }
+    }
+    if (!to_planes) {
+      place(memory, at, elements, rows, count, planes->channels);
+    }
   }
 }
 
 static void convert(const struct ap_run *run, uint32_t root, bool to_planes) {
   struct ap_planes *planes = &run->planes[root];
-  const struct ap_memory *memory = &run->memory[root];
-  _Alignas(64) uint64_t elements[AP_BLOCK_ROWS];
   ap_planes_reserve(planes);
-  for (uint64_t block = 0; block < planes->blocks; block++) {
-    uint64_t first = block * AP_BLOCK_ROWS, left = planes->positions - first, rows = left < AP_BLOCK_ROWS ? left : AP_BLOCK_ROWS;
-    for (uint32_t c = 0; c < planes->channels; c++) {
-      uint64_t *columns = ap_planes_block(planes, c, block), at = first * planes->channels + c;
-      if (to_planes) {
-        pick(memory, at, elements, rows, planes->channels);
-        ap_slice(elements, memory->size, rows, columns, planes->pitch, planes->bits);
-      } else {
-        ap_unslice(columns, planes->pitch, planes->bits, elements, memory->size, rows);
-        place(memory, at, elements, rows, planes->channels);
-      }
-    }
+  for (uint64_t word = 0; word * 64 < planes->positions; word++) {
+    convert_word(planes, &run->memory[root], word, to_planes);
   }
 }
 

@@ -75,13 +75,54 @@ __attribute__((target("avx512f,avx512bw"))) static void unslice_avx512(const uin
   }
   _mm512_storeu_si512(bytes, v);
 }
+
+__attribute__((target("avx512f,avx512bw"))) static void slice4_avx512(const uint8_t *elements, uint64_t *columns, size_t pitch,
+                                                                      unsigned bits) {
+  __m512i v[4];
+  for (unsigned i = 0; i < 4; i++) {
+    v[i] = _mm512_loadu_si512(elements + (size_t)64 * i);
+  }
+  for (unsigned bit = 0; bit < bits; bit += 8) {
+    __m512i bytes = _mm512_castsi128_si512(_mm512_cvtepi32_epi8(v[0]));
+    bytes = _mm512_inserti32x4(bytes, _mm512_cvtepi32_epi8(v[1]), 1);
+    bytes = _mm512_inserti32x4(bytes, _mm512_cvtepi32_epi8(v[2]), 2);
+    bytes = _mm512_inserti32x4(bytes, _mm512_cvtepi32_epi8(v[3]), 3);
+    for (unsigned b = 0; b < 8 && bit + b < bits; b++) {
+      columns[(bit + b) * pitch] = _mm512_test_epi8_mask(bytes, _mm512_set1_epi8((char)(1u << b)));
+    }
+    for (unsigned i = 0; i < 4; i++) {
+      v[i] = _mm512_srli_epi32(v[i], 8);
+    }
+  }
+}
+
+__attribute__((target("avx512f,avx512bw"))) static void unslice4_avx512(const uint64_t *columns, size_t pitch, unsigned bits,
+                                                                        uint8_t *elements) {
+  __m512i v[4] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
+  for (unsigned bit = (bits - 1) / 8 * 8;; bit -= 8) {
+    __m512i bytes = _mm512_setzero_si512();
+    for (unsigned b = 0; b < 8 && bit + b < bits; b++) {
+      bytes = _mm512_mask_add_epi8(bytes, columns[(bit + b) * pitch], bytes, _mm512_set1_epi8((char)(1u << b)));
+    }
+    v[0] = _mm512_or_si512(_mm512_slli_epi32(v[0], 8), _mm512_cvtepu8_epi32(_mm512_castsi512_si128(bytes)));
+    v[1] = _mm512_or_si512(_mm512_slli_epi32(v[1], 8), _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(bytes, 1)));
+    v[2] = _mm512_or_si512(_mm512_slli_epi32(v[2], 8), _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(bytes, 2)));
+    v[3] = _mm512_or_si512(_mm512_slli_epi32(v[3], 8), _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(bytes, 3)));
+    if (bit == 0) {
+      break;
+    }
+  }
+  for (unsigned i = 0; i < 4; i++) {
+    _mm512_storeu_si512(elements + (size_t)64 * i, v[i]);
+  }
+}
 #endif
 
 static const struct ap_slicer variants[] = {
-    {"portable", slice_portable, unslice_portable},
+    {"portable", slice_portable, unslice_portable, NULL, NULL},
 #if defined(__x86_64__)
-    {"avx2", slice_avx2, unslice_portable},
-    {"avx512", slice_avx512, unslice_avx512},
+    {"avx2", slice_avx2, unslice_portable, NULL, NULL},
+    {"avx512", slice_avx512, unslice_avx512, slice4_avx512, unslice4_avx512},
 #endif
 };
 
@@ -144,7 +185,10 @@ void ap_slice(const void *elements, unsigned size, size_t rows, uint64_t *column
   uint64_t rest = rows % 64 != 0 ? ((uint64_t)1 << rows % 64) - 1 : ~(uint64_t)0;
   uint8_t bytes[64];
   for (size_t w = 0; w < (rows + 63) / 64; w++) {
-    for (unsigned bit = 0; bit < width; bit += 8) {
+    if (size == 4 && slicer->slice4 != NULL) {
+      slicer->slice4((const uint8_t *)elements + w * 64 * size, columns + w, pitch, width);
+    }
+    for (unsigned bit = 0; bit < width && !(size == 4 && slicer->slice4 != NULL); bit += 8) {
       const uint8_t *from = (const uint8_t *)elements + w * 64 * size;
       if (size > 1) {
         pick_bytes(from + plane_offset(bit / 8, size), size, bytes);
@@ -163,6 +207,10 @@ void ap_unslice(const uint64_t *columns, size_t pitch, unsigned width, void *ele
   uint8_t bytes[64];
   for (size_t w = 0; w < (rows + 63) / 64; w++) {
     uint8_t *to = (uint8_t *)elements + w * 64 * size;
+    if (size == 4 && slicer->unslice4 != NULL && width > 0) {
+      slicer->unslice4(columns + w, pitch, width, to);
+      continue;
+    }
     if (size > 1) {
       memset(to, 0, (size_t)64 * size);
     }

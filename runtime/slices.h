@@ -18,6 +18,9 @@ struct ap_slicer {
   const char *name;
   void (*slice)(const uint8_t *bytes, uint64_t *columns, size_t pitch, unsigned bits);
   void (*unslice)(const uint64_t *columns, size_t pitch, unsigned bits, uint8_t *bytes);
+  // The same with 64 elements of 4 bytes and 1 to 32 columns; NULL: byte by byte.
+  void (*slice4)(const uint8_t *elements, uint64_t *columns, size_t pitch, unsigned bits);
+  void (*unslice4)(const uint64_t *columns, size_t pitch, unsigned bits, uint8_t *elements);
 };
 const struct ap_slicer *ap_slicer_variant(unsigned i);  // for tests; NULL beyond the last or if this processor cannot run it
 
