@@ -51,6 +51,13 @@ __attribute__((target("avx512f"))) static void read_avx512(const struct ap_plane
   __mmask8 words = (__mmask8)((1u << planes->pitch) - 1);
   __m512i first = _mm512_add_epi64(_mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0), _mm512_set1_epi64((long long)s.skip));
   __m512i next = _mm512_add_epi64(first, _mm512_set1_epi64(1));
+  if (s.bits == 0 && read->inside == NULL) {
+    for (unsigned b = 0; b < read->bits; b++) {
+      __m512i low = _mm512_maskz_loadu_epi64(words, s.low + b * s.low_pitch), high = _mm512_maskz_loadu_epi64(words, s.high + b * s.high_pitch);
+      _mm512_store_si512(to + b * AP_COLUMN_WORDS, _mm512_permutex2var_epi64(low, first, high));
+    }
+    return;
+  }
   __m512i inside = read->inside != NULL ? _mm512_loadu_si512(read->inside) : _mm512_set1_epi64(-1);
   __m128i down = _mm_cvtsi32_si128((int)s.bits), up = _mm_cvtsi32_si128((int)(64 - s.bits));  // a shift by 64 gives 0
   for (unsigned b = 0; b < read->bits; b++) {

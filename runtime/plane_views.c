@@ -15,16 +15,16 @@
 
 static int64_t floor_div(int64_t x, int64_t by) { return x / by - (x % by < 0); }
 
-struct view_rows { bool moving[3]; int64_t low[4]; };
+struct view_rows { bool moving[3]; int64_t low[4]; uint64_t repeat; };
 
-// Which dimensions the rows move along, from slow to fast, none twice. False: they do not move like that.
+// Which dimensions the rows move along, from slow to fast, none twice, after those that see the same position. False: they do not move like that.
 static bool find_rows(const struct ap_desc *desc, const struct ap_grid *grid, uint32_t tap, struct ap_plane_view *view, struct view_rows *rows) {
-  int last = -1;
+  int last = -1, moving = ap_repeated_rows(desc, grid, &rows->repeat);
   for (int k = 3; k >= 0; k--) {
     rows->low[k] = desc->origin[k] + (int64_t)(tap % desc->tap_count[k]) * desc->tap_step[k];
     tap /= desc->tap_count[k];
   }
-  for (int j = 0; j < 4; j++) {
+  for (int j = 0; j <= moving; j++) {
     if (grid->count[j] == 1) {
       continue;
     }
@@ -78,6 +78,7 @@ bool ap_plane_view(const struct ap_run *run, const struct ap_instr *load, struct
     }
     first = first && !rows.moving[k];
   }
+  out->repeat = rows.repeat;
   out->channel = (uint32_t)rows.low[3];
   uint64_t positions = (uint64_t)view->count[0] * view->count[1];  // of a tensor's shape, whose product is in bounds, or of a grid's
   if (positions > UINT32_MAX) {

@@ -22,8 +22,7 @@ bool ap_planes_too_large(const struct ap_planes *planes) { return ap_planes_byte
 
 // --- how rows lie ----------------------------------------------------------------------------------------
 
-// Successive rows that see the same element: those along the fastest dimensions that select nothing. Returns the dimension before them.
-static int repeated_rows(const struct ap_desc *desc, const struct ap_grid *grid, uint64_t *repeat) {
+int ap_repeated_rows(const struct ap_desc *desc, const struct ap_grid *grid, uint64_t *repeat) {
   int j = 3;
   for (*repeat = 1; j >= 0 && (grid->count[j] == 1 || desc->row_dim[j] >= 4 || desc->row_stride[j] == 0); j--) {
     *repeat *= grid->count[j];
@@ -35,7 +34,7 @@ static int repeated_rows(const struct ap_desc *desc, const struct ap_grid *grid,
 static bool row_step(const struct ap_desc *desc, const struct ap_grid *grid, const uint64_t *pitch, int64_t *step, uint64_t *repeat) {
   uint64_t below = 1;  // such rows from one index of the dimension to the next
   *step = 0;
-  for (int j = repeated_rows(desc, grid, repeat); j >= 0; j--) {
+  for (int j = ap_repeated_rows(desc, grid, repeat); j >= 0; j--) {
     if (grid->count[j] == 1) {
       continue;
     }

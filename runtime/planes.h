@@ -42,6 +42,9 @@ struct ap_plane_access {
 // False if the rows are not successive positions of the tensor.
 bool ap_plane_access(const struct ap_run *run, const struct ap_instr *move, struct ap_plane_access *out);
 
+// Successive rows that see the same element: those along the fastest dimensions that select nothing. Returns the dimension before them, or -1.
+int ap_repeated_rows(const struct ap_desc *desc, const struct ap_grid *grid, uint64_t *repeat);
+
 // Every stride-th position of a tensor, from a phase on, in planes of its own (runtime/plane_views.c): loads with a stride find their rows
 // one after the other there. Dimensions 0 to 2 of the tensor as the descriptor sees it, the last of which is the fastest.
 struct ap_plane_view {
