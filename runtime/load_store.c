@@ -105,16 +105,24 @@ static bool walk_next(struct row_walk *w, struct row_run *run) {
     for (uint64_t i = 0; i < run->low; i++) {                                            \
       out[i] = pad;                                                                      \
     }                                                                                    \
-    for (uint64_t i = run->low; i < run->high; i++) {                                    \
-      out[i] = data[run->first + i * run->step];                                \
+    if (run->step == 1 && run->low < run->high) {                                        \
+      memcpy(out + run->low, data + (run->first + run->low), (run->high - run->low) * sizeof *out); \
+    } else {                                                                             \
+      for (uint64_t i = run->low; i < run->high; i++) {                                  \
+        out[i] = data[run->first + i * run->step];                                       \
+      }                                                                                  \
     }                                                                                    \
     for (uint64_t i = run->high; i < run->count; i++) {                                  \
       out[i] = pad;                                                                      \
     }                                                                                    \
   }                                                                                      \
   static void scatter_##type(type *data, const struct row_run *run, const type *in) {    \
+    if (run->step == 1 && run->low < run->high) {                                        \
+      memcpy(data + (run->first + run->low), in + run->low, (run->high - run->low) * sizeof *in); \
+      return;                                                                            \
+    }                                                                                    \
     for (uint64_t i = run->low; i < run->high; i++) {                                    \
-      data[run->first + i * run->step] = in[i];                                 \
+      data[run->first + i * run->step] = in[i];                                          \
     }                                                                                    \
   }
 GATHER(uint8_t)

@@ -6,6 +6,10 @@
 #include "runtime/kernel.h"
 #include "runtime/planes.h"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 static uint64_t ones(unsigned count) { return count >= 64 ? UINT64_MAX : ((uint64_t)1 << count) - 1; }
 
 // Repetitions that divide a word. Bits move apart in steps: groups of 2h bits, `repeat` of their lengths from one to the next, become
@@ -52,25 +56,60 @@ static void repeat_any(const uint64_t *from, uint64_t count, uint64_t repeat, ui
 
 // --- few positions -----------------------------------------------------------------------------------------
 
-// Parts of words that see the same position, `at` of those that are read.
-struct part { unsigned word, at; uint64_t mask; };
-#define MAX_PARTS (64 + AP_COLUMN_WORDS)
+// Parts of words that see the same position: of each word the first, the second, …; which position, as a bit of those that are read, and its rows.
+#define MIN_FEW 16   // repetitions
+#define MAX_PARTS 6  // of a word
+struct parts { _Alignas(64) uint64_t position[MAX_PARTS][AP_COLUMN_WORDS], rows[MAX_PARTS][AP_COLUMN_WORDS]; unsigned count; };
 
-static unsigned find_parts(uint64_t repeat, uint64_t phase, struct part *parts) {
-  unsigned count = 0;
+static void find_parts(uint64_t repeat, uint64_t phase, struct parts *parts) {
   uint64_t at = 0, left = repeat - phase;
-  for (uint64_t row = 0; row < AP_BLOCK_ROWS;) {
-    uint64_t room = 64 - row % 64, rows = left < room ? left : room;
-    parts[count++] = (struct part){(unsigned)(row / 64), (unsigned)at, ones((unsigned)rows) << row % 64};
-    row += rows;
-    left -= rows;
-    if (left == 0) {
-      at++;
-      left = repeat;
+  memset(parts, 0, sizeof *parts);
+  parts->count = 1;
+  for (unsigned w = 0; w < AP_COLUMN_WORDS; w++) {
+    unsigned n = 0;
+    for (unsigned row = 0; row < 64; n++) {
+      uint64_t room = 64 - row, rows = left < room ? left : room;
+      parts->position[n][w] = (uint64_t)1 << at;
+      parts->rows[n][w] = ones((unsigned)rows) << row;
+      row += (unsigned)rows;
+      left -= rows;
+      at += left == 0;
+      left = left == 0 ? repeat : left;
+    }
+    parts->count = n > parts->count ? n : parts->count;
+  }
+}
+
+// Bits of successive positions in each column: low >> shift, and above them those of high.
+struct few { const uint64_t *low, *high; size_t low_pitch, high_pitch; unsigned shift, bits; };
+static inline uint64_t positions_of(const struct few *f, unsigned b) {
+  return f->low[b * f->low_pitch] >> f->shift | f->high[b * f->high_pitch] << 1 << (63 - f->shift);
+}
+
+static void repeat_few_portable(const struct few *f, const struct parts *parts, uint64_t *to) {
+  memset(to, 0, f->bits * AP_COLUMN_WORDS * sizeof *to);
+  for (unsigned b = 0; b < f->bits; b++, to += AP_COLUMN_WORDS) {
+    uint64_t seen = positions_of(f, b);
+    for (unsigned i = 0; i < parts->count; i++) {
+      for (unsigned w = 0; w < AP_COLUMN_WORDS; w++) {
+        to[w] |= (seen & parts->position[i][w]) != 0 ? parts->rows[i][w] : 0;
+      }
     }
   }
-  return count;
 }
+
+#if defined(__x86_64__)
+__attribute__((target("avx512f"))) static void repeat_few_avx512(const struct few *f, const struct parts *parts, uint64_t *to) {
+  for (unsigned b = 0; b < f->bits; b++, to += AP_COLUMN_WORDS) {
+    __m512i seen = _mm512_set1_epi64((long long)positions_of(f, b)), all = _mm512_setzero_si512();
+    for (unsigned i = 0; i < parts->count; i++) {
+      __mmask8 set = _mm512_test_epi64_mask(seen, _mm512_load_si512(parts->position[i]));
+      all = _mm512_or_si512(all, _mm512_maskz_load_epi64(set, parts->rows[i]));
+    }
+    _mm512_store_si512(to, all);
+  }
+}
+#endif
 
 // The first column of positions [64 word, 64 word + 64) of a channel, and words from a column to the next; where there are none, of zeros.
 static const uint64_t *word_of(const struct ap_planes *planes, uint32_t channel, int64_t word, size_t *pitch) {
@@ -83,20 +122,20 @@ static const uint64_t *word_of(const struct ap_planes *planes, uint32_t channel,
 
 static void read_few(const struct ap_planes *planes, const struct ap_plane_access *access, int64_t position, uint64_t phase, uint64_t *to) {
   int64_t word = (position - (position < 0 ? 63 : 0)) / 64;
-  unsigned shift = (unsigned)(position - word * 64);
-  size_t low_pitch, high_pitch;
-  const uint64_t *low = word_of(planes, access->channel, word, &low_pitch), *high = word_of(planes, access->channel, word + 1, &high_pitch);
-  struct part parts[MAX_PARTS];
-  unsigned count = find_parts(access->repeat, phase, parts);
-  low += access->bit * low_pitch;
-  high += access->bit * high_pitch;
-  memset(to, 0, access->bits * AP_COLUMN_WORDS * sizeof *to);
-  for (unsigned b = 0; b < access->bits; b++, to += AP_COLUMN_WORDS) {
-    uint64_t seen = low[b * low_pitch] >> shift | high[b * high_pitch] << 1 << (63 - shift);
-    for (unsigned i = 0; i < count; i++) {
-      to[parts[i].word] |= parts[i].mask & (0 - (seen >> parts[i].at & 1));
-    }
+  struct few f = {.shift = (unsigned)(position - word * 64), .bits = access->bits};
+  struct parts parts;
+  f.low = word_of(planes, access->channel, word, &f.low_pitch);
+  f.high = word_of(planes, access->channel, word + 1, &f.high_pitch);
+  f.low += access->bit * f.low_pitch;
+  f.high += access->bit * f.high_pitch;
+  find_parts(access->repeat, phase, &parts);
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f")) {
+    repeat_few_avx512(&f, &parts, to);
+    return;
   }
+#endif
+  repeat_few_portable(&f, &parts, to);
 }
 
 // --- loads -------------------------------------------------------------------------------------------------
@@ -106,7 +145,7 @@ void ap_planes_read_repeated(const struct ap_planes *planes, const struct ap_pla
   _Alignas(64) uint64_t columns[AP_MAX_WIDTH * AP_COLUMN_WORDS];
   uint64_t repeat = access->repeat, first = row0 / repeat, phase = row0 % repeat, count = (phase + rows + repeat - 1) / repeat;
   bool aligned = repeat < 64 && (repeat & (repeat - 1)) == 0 && phase == 0;
-  if (repeat >= 16) {  // at most 33 positions
+  if (repeat >= MIN_FEW) {  // at most 33 positions
     read_few(planes, access, access->position + (int64_t)first, phase, to);
     return;
   }
