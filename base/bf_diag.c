@@ -15,6 +15,21 @@ const struct bf_source *bf_diags_add_source(struct bf_diags *diags, const char *
   return source;
 }
 
+const struct bf_source *bf_diags_add_joined(struct bf_diags *diags, const char *name, const char *text, size_t length,
+                                            const char *part_name, const char *part) {
+  struct bf_buf all = {0};
+  bf_buf_append(&all, text, length);
+  if (length && text[length - 1] != '\n') bf_buf_puts(&all, "\n");
+  size_t begin = all.length;
+  bf_buf_puts(&all, part);
+  bf_diags_add_source(diags, name, bf_buf_cstr(&all), all.length);
+  bf_buf_free(&all);
+  struct bf_source *source = diags->sources[diags->nsources - 1];
+  source->part_name = bf_strdup(part_name);
+  source->part = begin;
+  return source;
+}
+
 static void add(struct bf_diags *diags, enum bf_severity severity, struct bf_range range,
                 const char *file, const char *hint, const char *fmt, va_list args) {
   struct bf_diag item = {.severity = severity, .range = range};
@@ -81,11 +96,19 @@ static size_t line_end(const struct bf_source *source, size_t offset) {
   return offset;
 }
 
+static bool in_part(const struct bf_source *source, size_t offset) {
+  return source->part_name && clip(source, offset) >= source->part;
+}
+
+const char *bf_source_file(const struct bf_source *source, size_t offset) {
+  return in_part(source, offset) ? source->part_name : source->name;
+}
+
 void bf_source_position(const struct bf_source *source, size_t offset, unsigned *line,
                         unsigned *column) {
   offset = clip(source, offset);
   *line = 1;
-  for (size_t i = 0; i < offset; i++) *line += source->text[i] == '\n';
+  for (size_t i = in_part(source, offset) ? source->part : 0; i < offset; i++) *line += source->text[i] == '\n';
   *column = (unsigned)(offset - line_begin(source, offset)) + 1;
 }
 
@@ -138,7 +161,7 @@ static void render_one(const struct bf_diag *diag, struct bf_buf *out) {
   if (diag->range.source) {
     unsigned line, column;
     bf_source_position(diag->range.source, diag->range.begin, &line, &column);
-    bf_buf_printf(out, "%s:%u:%u: %s: %s\n", diag->range.source->name, line, column, severity,
+    bf_buf_printf(out, "%s:%u:%u: %s: %s\n", bf_source_file(diag->range.source, diag->range.begin), line, column, severity,
                   diag->message);
     render_quote(out, &diag->range, line);
   } else {
@@ -164,6 +187,7 @@ void bf_diags_free(struct bf_diags *diags) {
   }
   for (size_t i = 0; i < diags->nsources; i++) {
     free(diags->sources[i]->name);
+    free(diags->sources[i]->part_name);
     free(diags->sources[i]->text);
     free(diags->sources[i]);
   }

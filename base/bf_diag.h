@@ -11,6 +11,8 @@ struct bf_source {
   char *name;     // as shown to the user
   char *text;     // NUL-terminated copy
   size_t length;
+  char *part_name;  // of the file that the text is from, from byte `part` on; NULL: all of it is of one file
+  size_t part;
 };
 
 // A byte range of a source. source == NULL: no position in a text; `offset`
@@ -43,6 +45,9 @@ struct bf_diags {
 // Adds a source (name and text are copied); lives as long as `diags`.
 const struct bf_source *bf_diags_add_source(struct bf_diags *diags, const char *name,
                                             const char *text, size_t length);
+// The same of two texts, one behind the other, of files that keep their names and lines. A line feed ends the first, if it has none.
+const struct bf_source *bf_diags_add_joined(struct bf_diags *diags, const char *name, const char *text, size_t length,
+                                            const char *part_name, const char *part);
 // Adds one error with a range; `hint` (may be NULL) is copied.
 void bf_error_at(struct bf_diags *diags, struct bf_range range, const char *hint,
                  const char *fmt, ...) BF_PRINTF(4, 5);
@@ -55,7 +60,9 @@ void bf_error_file(struct bf_diags *diags, const char *file, const char *hint,
 void bf_warning_file(struct bf_diags *diags, const char *file, const char *hint,
                      const char *fmt, ...) BF_PRINTF(4, 5);
 
-// Line and column (from 1, columns in bytes) of an offset of a source.
+// The file of an offset of a source.
+const char *bf_source_file(const struct bf_source *source, size_t offset);
+// Line and column in that file (from 1, columns in bytes) of an offset of a source.
 void bf_source_position(const struct bf_source *source, size_t offset, unsigned *line, unsigned *column);
 
 // Renders all diagnostics: "file:line:column: error: …", the source line, a caret under

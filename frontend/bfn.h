@@ -30,6 +30,7 @@ struct bf_bfn_options {
   bool (*make)(void *context, const struct bf_bfn_want *want, struct bf_array *out);
   void *make_context;
   const char *profiles;     // text of further profiles, appended to what is loaded; NULL: none (not for bf_bfn_compile)
+  const char *profiles_name;  // their file, for diagnostics
   struct bf_archive *made;  // if not NULL: receives the members, in the order of the text (caller frees)
 };
 

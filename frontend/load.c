@@ -16,6 +16,7 @@ struct request {
   struct bf_buf *text;
   struct bf_archive *weights;
   const char *profiles;  // text, or NULL
+  const char *profiles_name;
   unsigned assume_w, assume_a;
   struct bf_diags *diags;
 };
@@ -28,7 +29,7 @@ static bool read_whole(const struct request *r, char **data, size_t *length) {
 }
 
 static struct bf_graph *load_bfn(const struct request *r) {
-  struct bf_bfn_options options = {.batch = r->batch, .profiles = r->profiles};
+  struct bf_bfn_options options = {.batch = r->batch, .profiles = r->profiles, .profiles_name = r->profiles_name};
   struct bf_graph *graph = bf_bfn_load(r->path, &options, r->diags);
   if (!graph) return NULL;
   size_t length = strlen(graph->source);
@@ -66,7 +67,7 @@ static struct bf_graph *load_imported(const struct request *r, import_function *
   struct bf_graph *graph = NULL;
   if (import(r, data, length, &text, &weights)) {
     char *name = bf_format("%s (as .bfn)", r->path);
-    struct bf_bfn_options options = {.batch = r->batch, .profiles = r->profiles};
+    struct bf_bfn_options options = {.batch = r->batch, .profiles = r->profiles, .profiles_name = r->profiles_name};
     const struct bf_source *source = bf_bfn_with_profiles(name, bf_buf_cstr(&text), text.length, &options, r->diags);
     graph = bf_bfn_compile(source, &weights, &options, r->diags);
     free(name);
@@ -147,6 +148,7 @@ struct bf_graph *bf_load_network(const char *path, const struct bf_load_options 
     return NULL;
   }
   r.profiles = profiles;
+  if (profiles) r.profiles_name = options->profiles;
   struct bf_graph *graph = load(&r);
   free(profiles);
   return graph;

@@ -234,13 +234,7 @@ char *bf_bfn_archive_path(const char *path, const struct bf_source *source) {
 const struct bf_source *bf_bfn_with_profiles(const char *path, const char *text, size_t length, const struct bf_bfn_options *options,
                                              struct bf_diags *diags) {
   if (!options || !options->profiles) return bf_diags_add_source(diags, path, text, length);
-  struct bf_buf all = {0};
-  bf_buf_append(&all, text, length);
-  bf_buf_puts(&all, length && text[length - 1] != '\n' ? "\n" : "");
-  bf_buf_puts(&all, options->profiles);
-  const struct bf_source *source = bf_diags_add_source(diags, path, all.data, all.length);
-  bf_buf_free(&all);
-  return source;
+  return bf_diags_add_joined(diags, path, text, length, options->profiles_name ? options->profiles_name : path, options->profiles);
 }
 
 struct bf_graph *bf_bfn_load(const char *path, const struct bf_bfn_options *options, struct bf_diags *diags) {

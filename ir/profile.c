@@ -349,7 +349,10 @@ static bool unknown(const struct bf_graph *graph, const char *name, struct bf_di
   for (size_t i = 0; i < graph->nprofiles; i++) names[i] = graph->profiles[i].name;
   names[graph->nprofiles] = BF_PROFILE_BASE;
   const char *near = bf_nearest(name, names, graph->nprofiles + 1);
-  char *hint = near ? bf_format("did you mean '%s'?", near) : NULL;
+  struct bf_buf all = {0};
+  for (size_t i = 0; i < graph->nprofiles && i < 12; i++) bf_buf_printf(&all, ", %s", graph->profiles[i].name);
+  char *hint = near ? bf_format("did you mean '%s'?", near) : bf_format("it has: %s%s%s", BF_PROFILE_BASE, bf_buf_cstr(&all), graph->nprofiles > 12 ? ", …" : "");
+  bf_buf_free(&all);
   bf_error_file(diags, NULL, hint, "the network has no profile '%s'", name);
   free(hint);
   free(names);

@@ -115,9 +115,12 @@ static bool report_full(struct bf_unit *unit, const struct bf_flayer *layer, con
     const struct bf_field *field = &region->fields[r->field];
     if (shown++ < 12) bf_buf_printf(&list, "%s%s:%u", shown > 1 ? " " : "", field->name, field->width);
   }
-  char *text = bf_format("%u columns are needed at once, the machine has %u (%u missing): flags:%u %s%s", need, columns,
-                         need > columns ? need - columns : 0, AP_FLAG_COLUMNS, bf_buf_cstr(&list), shown > 12 ? " …" : "");
-  bf_node_error(unit, layer->node, "use a machine with more columns or narrower types", text);
+  const char *fields = bf_buf_cstr(&list), *more = shown > 12 ? " …" : "";
+  char *text = need > columns ? bf_format("%u columns are needed at once, the machine has %u (%u missing): flags:%u %s%s", need, columns,
+                                          need - columns, AP_FLAG_COLUMNS, fields, more)
+                              : bf_format("%u columns are needed at once, and of the machine's %u not enough lie side by side: flags:%u %s%s", need,
+                                          columns, AP_FLAG_COLUMNS, fields, more);
+  bf_node_error(unit, layer->node, "use a machine with more columns, narrower types, or another mapping or level (-O) if one was asked for", text);
   free(text);
   bf_buf_free(&list);
   return false;

@@ -44,7 +44,7 @@ void bf_node_error(const struct bf_unit *unit, const struct bf_node *node, const
   bf_error_at(unit->diags, range, hint, "layer %s: %s", node->name, text);
 }
 
-static const struct bf_pass_info *find(struct bf_diags *diags, const char *name, size_t length) {
+static const struct bf_pass_info *find(struct bf_diags *diags, const char *option, const char *name, size_t length) {
   const char *names[BF_COUNT(bf_passes)];
   for (size_t i = 0; i < bf_npasses; i++) {
     names[i] = bf_passes[i].name;
@@ -52,8 +52,11 @@ static const struct bf_pass_info *find(struct bf_diags *diags, const char *name,
   }
   char *word = bf_strndup(name, length);
   const char *near = bf_nearest(word, names, bf_npasses);
-  char *hint = near ? bf_format("did you mean %s?", near) : NULL;
-  bf_error_file(diags, "--passes", hint, "unknown pass '%s'", word);
+  struct bf_buf all = {0};
+  for (size_t i = 0; i < bf_npasses; i++) bf_buf_printf(&all, "%s%s", i ? "," : "", names[i]);
+  char *hint = near ? bf_format("did you mean %s?", near) : bf_format("passes: %s", bf_buf_cstr(&all));
+  bf_buf_free(&all);
+  bf_error_file(diags, option, hint, "unknown pass '%s'", word);
   free(hint);
   free(word);
   return NULL;
@@ -121,7 +124,7 @@ static bool run_one(struct bf_unit *unit, struct pipeline *p, size_t i) {
 }
 
 static bool known(struct bf_diags *diags, const char *name) {
-  return !name || !strcmp(name, "all") || find(diags, name, strlen(name));
+  return !name || !strcmp(name, "all") || find(diags, "--print-after", name, strlen(name));
 }
 
 static bool add_pass(struct bf_unit *unit, struct pipeline *p, const struct bf_pass_info *pass) {
@@ -151,7 +154,7 @@ static bool read_passes(struct bf_unit *unit, struct pipeline *p) {
   }
   while (*at) {
     size_t length = strcspn(at, ",");
-    const struct bf_pass_info *pass = find(unit->diags, at, length);
+    const struct bf_pass_info *pass = find(unit->diags, "--passes", at, length);
     if (!pass || !add_pass(unit, p, pass)) return false;
     at += length + (at[length] == ',');
   }

@@ -87,7 +87,7 @@ static int take(void *settings, int id, const char *arg) {
   case OPTION_OUTPUT: s->output = strcmp(arg, "-") ? arg : NULL; return -1;
   case OPTION_EMIT:
     pick = s->emit = choose(emit_names, BF_COUNT(emit_names), arg);
-    return pick < 0 ? usage("unknown kind '%s' for --emit", arg) : -1;
+    return pick < 0 ? usage("--emit wants apbin, asm, ir, bfn, dot or columns, not '%s'", arg) : -1;
   case OPTION_ASM: s->emit = EMIT_ASM; return -1;
   case OPTION_TARGET: s->target = arg; return -1;
   case OPTION_TECH: s->tech = arg; return -1;
@@ -100,10 +100,10 @@ static int take(void *settings, int id, const char *arg) {
     return -1;
   case OPTION_MAPPING:
     pick = s->mapping = choose(mapping_names, BF_MAPPING_COUNT, arg);
-    return pick < 0 ? usage("unknown mapping '%s'", arg) : -1;
+    return pick < 0 ? usage("--mapping wants auto, mac, output or pixel, not '%s'", arg) : -1;
   case OPTION_OBJECTIVE:
     pick = s->objective = choose(objective_names, BF_OBJECTIVE_COUNT, arg);
-    return pick < 0 ? usage("unknown objective '%s'", arg) : -1;
+    return pick < 0 ? usage("--objective wants cycles, energy or edp, not '%s'", arg) : -1;
   case OPTION_BATCH:
     if (strcmp(arg, "auto") && (!number(arg, 1, 65536, &value) || value != (int)value))
       return usage("--batch wants 1 to 65536 or auto, not '%s'", arg);
@@ -144,6 +144,7 @@ static int parse(struct settings *s, int argc, char **argv) {
   if (optind + 1 < argc) return usage("more than one input file: '%s'", argv[optind + 1]);
   s->input = argv[optind];
   if (s->quantize && !s->calibrate) return usage("--quantize needs images: --calibrate=IMAGES.npy%s", "");
+  if (s->explain && s->report < 0) return usage("--explain goes with --report=text or json%s", "");
   if (s->calibrate && !s->quantize) return usage("--calibrate goes with --quantize%s", "");
   if (s->quantize && s->assume_w) return usage("--assume and --quantize exclude each other%s", "");
   return -1;
@@ -367,9 +368,18 @@ static bool analyse(const struct settings *s, const struct bf_compile_options *o
 static uint32_t choose_batch(const struct settings *s, const struct bf_compile_options *o, struct bf_diags *diags) {
   struct settings one = *s;
   one.batch = 1;
-  struct bf_graph *graph = load_graph(&one, NULL, NULL, diags);
+  struct bf_diags unheard = {.default_file = diags->default_file};  // warnings come again with the network that is compiled
+  struct bf_graph *graph = load_graph(&one, NULL, NULL, &unheard);
+  if (!graph) load_graph(&one, NULL, NULL, diags);
   uint32_t batch = graph ? bf_compile_batch(graph, o, MOST_IMAGES, diags) : 0;
   bf_graph_free(graph);
+  if (batch > 1 && !s->quantize) {  // some networks have a meaning for one image only
+    one.batch = batch;
+    graph = load_graph(&one, NULL, NULL, &unheard);
+    if (!graph) batch = 1;
+    bf_graph_free(graph);
+  }
+  bf_diags_free(&unheard);
   return batch;
 }
 

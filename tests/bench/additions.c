@@ -38,6 +38,15 @@ static uint64_t in_region(const struct ap_program *p, uint32_t grid, uint32_t en
   return count;
 }
 
+bool bench_layer_runs(const struct ap_program *p, uint32_t layer) {
+  for (uint32_t i = 0; p->nprofiles > 0 && i < p->profiles[0].nlayers; i++) {
+    if (p->profiles[0].layers[i] == layer) {
+      return true;
+    }
+  }
+  return p->nprofiles == 0;
+}
+
 void bench_count_additions(const struct ap_program *p, struct bench_additions *out) {
   for (uint32_t i = 0; i < p->ncode; i++) {
     if (p->code[i].op != AP_OP_GRID) {
@@ -48,7 +57,8 @@ void bench_count_additions(const struct ap_program *p, struct bench_additions *o
     uint64_t adds = in_region(p, i, end), rows = ap_grid_rows(g), full = rows / g->tile_rows, rest = rows % g->tile_rows;
     uint64_t blocks = full * ((g->tile_rows + AP_BLOCK_ROWS - 1) / AP_BLOCK_ROWS) + (rest + AP_BLOCK_ROWS - 1) / AP_BLOCK_ROWS;
     struct bench_additions *to[2] = {&out[layer], &out[p->nlayers]};
-    for (int k = layer < p->nlayers ? 0 : 1; k < 2; k++) {
+    int totals = layer >= p->nlayers || bench_layer_runs(p, layer) ? 2 : 1;
+    for (int k = layer < p->nlayers ? 0 : 1; k < totals; k++) {
       to[k]->rows += adds * rows;
       to[k]->slots += adds * blocks * AP_BLOCK_ROWS;
     }

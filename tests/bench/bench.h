@@ -23,7 +23,9 @@ struct bench_additions {
   uint64_t rows;   // instructions × rows of their tile
   uint64_t slots;  // instructions × rows that the vector words of the tile have room for
 };
-// out: program->nlayers + 1 entries, the last one the sum.
+// Whether a run as it is measured, of the first profile, executes the layer.
+bool bench_layer_runs(const struct ap_program *program, uint32_t layer);
+// out: program->nlayers + 1 entries, the last one the sum over the layers that run.
 void bench_count_additions(const struct ap_program *program, struct bench_additions *out);
 
 struct bench_run {

@@ -22,10 +22,11 @@ double bench_fraction(const struct bench_limit *limit, const struct bench_networ
   return rate > 0 ? per_second((double)a->slots, seconds) / rate : 0;
 }
 
+// Of the layers that run.
 static uint64_t network_macs(const struct ap_program *p) {
   uint64_t macs = 0;
   for (uint32_t i = 0; i < p->nlayers; i++) {
-    macs += p->layers[i].macs;
+    macs += bench_layer_runs(p, i) ? p->layers[i].macs : 0;
   }
   return macs;
 }
@@ -55,6 +56,9 @@ static void print_layers(const struct bench_limit *limit, const struct bench_net
   }
   printf("\n");
   for (uint32_t i = 0; i < p->nlayers; i++) {
+    if (!bench_layer_runs(p, i)) {
+      continue;
+    }
     const struct bench_additions *a = &n->additions[i];
     printf("%-24.24s %10.2e %10.2e %4.0f%%", p->layers[i].name, (double)p->layers[i].macs, (double)a->rows,
            a->slots > 0 ? 100 * (double)a->rows / (double)a->slots : 0);
@@ -105,6 +109,9 @@ static json_t *run_json(const struct bench_limit *limit, const struct bench_netw
   const struct ap_program *p = n->program;
   json_t *layers = json_array();
   for (uint32_t i = 0; i < p->nlayers; i++) {
+    if (!bench_layer_runs(p, i)) {
+      continue;
+    }
     json_t *o = json_object();
     json_object_set_new(o, "name", text(p->layers[i].name));
     json_object_set_new(o, "seconds", real(run->layer_s[i]));
@@ -131,6 +138,9 @@ static json_t *network_json(const struct bench_limit *limit, const struct bench_
     json_array_append_new(runs, run_json(limit, n, &n->runs[i]));
   }
   for (uint32_t i = 0; i < p->nlayers; i++) {
+    if (!bench_layer_runs(p, i)) {
+      continue;
+    }
     const struct bench_additions *a = &n->additions[i];
     json_t *layer = json_object();
     json_object_set_new(layer, "name", text(p->layers[i].name));

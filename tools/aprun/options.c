@@ -127,6 +127,9 @@ int options_parse(struct settings *s, int argc, char **argv) {
   if (s->profile != NULL && s->schedule != NULL) {
     return usage("--profile and --profile-schedule exclude each other%s", "");
   }
+  if (s->profiles != NULL && !s->check) {
+    return usage("--profiles goes with --check%s", "");
+  }
   s->binary = argv[optind];
   return -1;
 }

@@ -23,7 +23,7 @@ char *bfx_first_error(const struct bf_diags *diags) {
     }
     unsigned line, column;
     bf_source_position(d->range.source, d->range.begin, &line, &column);
-    return bf_format("%s:%u:%u: %s", d->range.source->name, line, column, d->message);
+    return bf_format("%s:%u:%u: %s", bf_source_file(d->range.source, d->range.begin), line, column, d->message);
   }
   return bf_strdup("failed without a diagnostic");
 }
