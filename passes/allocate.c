@@ -158,13 +158,40 @@ static bool place_fields(struct bf_region *region, unsigned columns, struct bf_l
   return false;
 }
 
+// Where most columns are needed. That may be behind the operation at which the first order found no room, and moves don't help there.
+static struct bf_full fullest(const struct bf_region *region, const struct bf_live *ranges, unsigned columns) {
+  int64_t *change = bf_alloc(region->nops + 2, sizeof *change), live = AP_FLAG_COLUMNS, most = 0;
+  memset(change, 0, (region->nops + 2) * sizeof *change);
+  for (size_t i = 0; i < region->nfields && ranges[i].first != SIZE_MAX; i++) {
+    unsigned width = region->fields[ranges[i].field].width;
+    change[ranges[i].first] += width;
+    change[ranges[i].last + 1] -= width;
+  }
+  struct bf_full full = {.at = 0};
+  for (size_t at = 0; at < region->nops; at++) {
+    live += change[at];
+    if (live > most) most = live, full.at = at;
+  }
+  free(change);
+  full.missing = most > columns ? (unsigned)(most - columns) : 0;
+  return full;
+}
+
+// Makes room at `full`, if `again`; where fields only lie badly there but too much is live elsewhere, elsewhere first: `full` is that place then.
+static bool make_room(struct bf_unit *unit, const struct bf_flayer *layer, struct bf_region *region, const struct bf_live *ranges,
+                      bool again, struct bf_full *full) {
+  struct bf_full most = full->missing ? *full : fullest(region, ranges, unit->machine->columns);
+  if (most.missing) *full = most;
+  return again && bf_live_split(unit, layer, region, full);
+}
+
 static bool allocate_region(struct bf_unit *unit, const struct bf_flayer *layer, struct bf_region *region) {
   unsigned columns = unit->machine->columns;
   for (unsigned splits = 0;; splits++) {
     struct bf_live *ranges = bf_live_of(region);
     struct bf_full full;
     bool done = place_fields(region, columns, ranges, &full);
-    bool go_on = !done && splits < MOST_SPLITS && bf_live_split(unit, layer, region, &full);
+    bool go_on = !done && make_room(unit, layer, region, ranges, splits < MOST_SPLITS, &full);
     if (!done && !go_on) report_full(unit, layer, region, ranges, full.at, columns);
     free(ranges);
     if (!go_on) return done;
