@@ -277,9 +277,33 @@ static void test_slices(void **state) {
   }
 }
 
+static void test_slices_of_words(void **state) {
+  struct rng rng = {5};
+  uint32_t elements[64], back[64];
+  uint64_t columns[32 * 3];
+  for (unsigned v = 0; v < 3; v++) {
+    const struct ap_slicer *slicer = ap_slicer_variant(v);
+    for (unsigned bits = 1; bits <= 32 && slicer != NULL && slicer->slice4 != NULL; bits++) {
+      uint32_t most = bits < 32 ? ((uint32_t)1 << bits) - 1 : UINT32_MAX;
+      for (unsigned i = 0; i < 64; i++) {
+        elements[i] = (uint32_t)rng_next(&rng);
+      }
+      slicer->slice4((const uint8_t *)elements, columns, 3, bits);
+      slicer->unslice4(columns, 3, bits, (uint8_t *)back);
+      for (unsigned i = 0; i < 64; i++) {
+        assert_int_equal(back[i], elements[i] & most);
+        for (unsigned b = 0; b < bits; b++) {
+          assert_int_equal(columns[3 * b] >> i & 1, elements[i] >> b & 1);
+        }
+      }
+    }
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_slices),
+      cmocka_unit_test(test_slices_of_words),
       cmocka_unit_test(test_stop),
       cmocka_unit_test(test_random_programs),
       cmocka_unit_test(test_random_networks),
