@@ -181,8 +181,8 @@ static size_t count_steps(const struct ap_cursor *cursor, uint32_t streams) {
   size_t total = 0;
   for (uint32_t i = 0; i < streams && !c.bad; i++) {
     ap_cursor_uint(&c, 4);
-    uint64_t count = ap_cursor_uint(&c, 4), bytes = count * ap_cursor_uint(&c, 1);
-    if (!ap_cursor_need(&c, bytes))
+    uint64_t count = ap_cursor_uint(&c, 4), width = ap_cursor_uint(&c, 1), bytes = count * width;
+    if (width == 0 || !ap_cursor_need(&c, bytes))  // a width that take_stream refuses must not ask for memory
       break;
     c.at += (size_t)bytes;
     total += (size_t)count;

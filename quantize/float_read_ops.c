@@ -273,7 +273,7 @@ static bool squeezed_shape(struct bf_float_reader *r, const struct bf_onx_shape 
   if (rank > BF_ONX_DIMS) return bf_onx_fail(&r->l, NULL, "too many dimensions");
   for (unsigned d = 0; d < rank; d++) {
     bool named = false;
-    for (size_t i = 0; i < count; i++) named |= axes[i] == (int64_t)d || axes[i] + (int64_t)rank == (int64_t)d;
+    for (size_t i = 0; i < count; i++) named |= axes[i] == (int64_t)d || axes[i] == (int64_t)d - (int64_t)rank;
     if (squeeze) {
       if (!named) to->dims[to->rank++] = from->dims[d];
       else if (from->dims[d] != 1) return bf_onx_fail(&r->l, NULL, "a dimension that is not 1 is taken away");
