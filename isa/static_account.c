@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "isa/summary.h"
+#include "isa/validate.h"
 
 struct walk {
   const struct ap_program *program;
@@ -142,7 +143,7 @@ struct ap_summary *ap_summary_of(const struct ap_program *program, uint32_t prof
   struct ap_program *view = ap_profile_view(program, profile);
   struct walk w = {.program = program, .table = UINT32_MAX};
   struct ap_summary *summary = ap_summary_new(view->nlayers);
-  w.maker = ap_summary_maker_new(1, cost_of, (void *)program);
+  w.maker = ap_summary_maker_new(1, AP_MAX_TILES, cost_of, (void *)program);
   for (uint32_t i = 0; i < view->nlayers; i++) {
     const struct ap_layer *layer = &view->layers[i];
     uint32_t from = program->nprofiles ? layer->first : i ? layer[-1].end : 0;  // with profiles, all code belongs to layers

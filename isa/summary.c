@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "isa/validate.h"
-
 #define MAX_TILE_ROWS 65536u               // as a machine's rows
 #define KEPT_DISTINCT ((uint64_t)1 << 22)  // beyond, they are counted again for each price
 
@@ -28,20 +26,20 @@ void ap_layer_summary_drop(struct ap_layer_summary *layer) {
   free(layer);
 }
 
-static bool settle_grids(struct ap_layer_summary *l) {
+static bool settle_grids(struct ap_layer_summary *l, uint64_t most_tiles) {
   l->grid_tiles = bf_arena_alloc(&l->arena, (size_t)l->ngrids + 1, sizeof *l->grid_tiles);
   for (uint32_t i = 0; i < l->ngrids; i++) {
     const struct ap_grid *g = &l->grids[i];
     uint64_t rows = 1;
     for (int j = 0; j < 4; j++)
       if (!g->count[j] || !bf_mul_limit(rows, g->count[j], UINT64_MAX / 2, &rows)) return false;
-    if (!g->tile_rows || g->tile_rows > MAX_TILE_ROWS || (rows + g->tile_rows - 1) / g->tile_rows > AP_MAX_TILES) return false;
+    if (!g->tile_rows || g->tile_rows > MAX_TILE_ROWS || (rows + g->tile_rows - 1) / g->tile_rows > most_tiles) return false;
     l->grid_tiles[i] = ap_grid_tiles(g);
   }
   return true;
 }
 
-static bool settle_moves(struct ap_layer_summary *l) {
+static bool settle_moves(struct ap_layer_summary *l, uint64_t most_tiles) {
   l->moves_tile = bf_arena_alloc(&l->arena, (size_t)l->nmoves + 1, sizeof *l->moves_tile);
   for (uint32_t i = 0; i < l->nclasses; i++)
     if (l->classes[i].grid >= l->ngrids) return false;
@@ -51,14 +49,14 @@ static bool settle_moves(struct ap_layer_summary *l) {
     if (m->prefetch != UINT32_MAX && m->prefetch >= l->nclasses) return false;
     for (uint32_t k = m->first; k < m->first + m->count; k++)
       if (l->items[k].class >= l->nclasses || l->classes[l->items[k].class].grid != m->grid) return false;
-    if (l->move_tiles > AP_MAX_TILES) return false;
+    if (l->move_tiles > most_tiles) return false;
     l->moves_tile[i] = l->move_tiles;
     l->move_tiles += l->grid_tiles[m->grid];
   }
-  return l->move_tiles <= 2 * AP_MAX_TILES;
+  return l->move_tiles <= 2 * most_tiles;
 }
 
-static bool settle_regions(struct ap_layer_summary *l) {
+static bool settle_regions(struct ap_layer_summary *l, uint64_t most_tiles) {
   uint32_t seen = 0;  // lists of moves are in the order of their first use: so there are no more tiles of them than of regions
   for (uint32_t i = 0; i < l->nregions; i++) {
     uint32_t moves = l->regions[i].moves;
@@ -68,7 +66,7 @@ static bool settle_regions(struct ap_layer_summary *l) {
     uint64_t tiles = l->grid_tiles[m->grid], rows = ap_grid_rows(&l->grids[m->grid]);
     l->tiles += tiles;
     l->rows += rows;
-    if (l->tiles > AP_MAX_TILES || l->regions[i].load > UINT32_MAX - tiles) return false;
+    if (l->tiles > most_tiles || l->regions[i].load > UINT32_MAX - tiles) return false;
     for (uint32_t k = m->first; k < m->first + m->count; k++) {
       const struct ap_move *move = &l->items[k];
       uint64_t bits = l->classes[move->class].bits, loads = (move->loads + move->prefetches) * bits, stores = move->stores * bits;
@@ -97,12 +95,12 @@ static void settle_distinct(struct ap_layer_summary *l) {
   }
 }
 
-bool ap_layer_summary_settle(struct ap_layer_summary *l) {
+bool ap_layer_summary_settle(struct ap_layer_summary *l, uint64_t most_tiles) {
   l->tiles = l->rows = l->load = l->store = l->load_bits = l->store_bits = 0;
   l->move_tiles = 0;
   l->distinct = NULL;
   if (l->microcodes < 1 || l->microcodes > AP_MICROCODES) return false;
-  if (!settle_grids(l) || !settle_moves(l) || !settle_regions(l)) return false;
+  if (!settle_grids(l, most_tiles) || !settle_moves(l, most_tiles) || !settle_regions(l, most_tiles)) return false;
   settle_distinct(l);
   return true;
 }

@@ -68,8 +68,8 @@ struct ap_layer_summary {
 struct ap_layer_summary *ap_layer_summary_new(void);  // with one holder
 struct ap_layer_summary *ap_layer_summary_hold(struct ap_layer_summary *layer);
 void ap_layer_summary_drop(struct ap_layer_summary *layer);
-// Fills what is derived. False if the numbers contradict each other or lead beyond AP_MAX_TILES: then they must not be used.
-bool ap_layer_summary_settle(struct ap_layer_summary *layer);
+// Fills what is derived. False if the numbers contradict each other or lead beyond `most_tiles` (at most 2^30): then they must not be used.
+bool ap_layer_summary_settle(struct ap_layer_summary *layer, uint64_t most_tiles);
 
 // A whole network. `head`: a program without code, for its texts and layers.
 struct ap_summary {
@@ -101,7 +101,8 @@ struct ap_layer_summary *ap_layer_summary_read(const void *data, size_t length);
 // Costs of the microcode of instruction key `key` (ap_micro_key), for each of `microcodes`. False: there is none.
 typedef bool ap_cost_function(void *context, uint32_t key, struct ap_micro_cost costs[AP_MICROCODES]);
 struct ap_summary_maker;
-struct ap_summary_maker *ap_summary_maker_new(unsigned microcodes, ap_cost_function *cost, void *context);
+// most_tiles: of a layer; AP_MAX_TILES (isa/validate.h) for code that is to run.
+struct ap_summary_maker *ap_summary_maker_new(unsigned microcodes, uint64_t most_tiles, ap_cost_function *cost, void *context);
 void ap_summary_maker_free(struct ap_summary_maker *maker);
 
 // Op and operand widths that select microcode, as one number; 0 for an instruction without.

@@ -8,6 +8,7 @@
 #include "base/bf_hash.h"
 #include "isa/packed.h"
 #include "isa/summary.h"
+#include "isa/validate.h"
 
 static const char mark[8] = {'b', 'f', 'l', 'a', 'y', 'e', 'r', 1};  // the last: version of the form
 #define HEAD (sizeof mark + 16)
@@ -230,7 +231,7 @@ struct ap_layer_summary *ap_layer_summary_read(const void *data, size_t length) 
   if (!ap_packed_open(&in, mark, data, length)) return NULL;
   struct ap_layer_summary *layer = ap_layer_summary_new();
   get_body(&in, layer);
-  if (!in.wrong && ap_layer_summary_settle(layer)) return layer;
+  if (!in.wrong && ap_layer_summary_settle(layer, AP_MAX_TILES)) return layer;
   ap_layer_summary_drop(layer);
   return NULL;
 }

@@ -22,6 +22,7 @@ struct load_id { uint64_t key; uint32_t id, tiles; };
 
 struct ap_summary_maker {
   unsigned microcodes;
+  uint64_t most_tiles;
   ap_cost_function *cost;
   void *context;
   struct kind *kinds; size_t nkinds, kinds_capacity;
@@ -45,9 +46,10 @@ struct ap_summary_maker {
   bool failed;
 };
 
-struct ap_summary_maker *ap_summary_maker_new(unsigned microcodes, ap_cost_function *cost, void *context) {
+struct ap_summary_maker *ap_summary_maker_new(unsigned microcodes, uint64_t most_tiles, ap_cost_function *cost, void *context) {
   struct ap_summary_maker *m = bf_alloc(1, sizeof *m);
   m->microcodes = microcodes;
+  m->most_tiles = most_tiles;
   m->cost = cost;
   m->context = context;
   m->layer_number = 1;
@@ -368,7 +370,7 @@ struct ap_layer_summary *ap_maker_end_layer(struct ap_summary_maker *m) {
   layer->descs = (uint32_t)m->layer_descs.count;
   sum_steps(m, layer);
   keep_lists(m, layer);
-  bool ok = !m->failed && ap_layer_summary_settle(layer);
+  bool ok = !m->failed && ap_layer_summary_settle(layer, m->most_tiles);
   begin_layer(m);
   if (ok) return layer;
   ap_layer_summary_drop(layer);

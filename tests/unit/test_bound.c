@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "backend/analysis.h"
+#include "backend/cost_split.h"
 #include "passes/bound.h"
 #include "tests/support/random_graph.h"
 
@@ -34,9 +34,9 @@ static void one_network(struct rng *rng, enum random_kind kind, struct tally *ta
   struct bf_graph *g = random_graph(rng, kind);
   struct bf_diags diags = {0};
   struct bf_compile_options o = random_options(rng, &diags);
-  struct bf_analysis a;
+  struct bf_cost_split a;
   assert_true(bf_graph_verify(g, &diags));
-  if (!bf_analyze(g, &o, &a, &diags)) {  // too few columns or memory
+  if (!bf_cost_split_of(g, &o, &a, &diags)) {  // too few columns or memory
     ap_technology_free(&o.tech);
     bf_diags_free(&diags);
     bf_graph_free(g);
@@ -55,7 +55,7 @@ static void one_network(struct rng *rng, enum random_kind kind, struct tally *ta
     tally->conv += conv;
     if (conv && cycles > 0 && least / cycles > tally->best) tally->best = least / cycles;
   }
-  bf_analysis_free(&a);
+  bf_cost_split_free(&a);
   ap_technology_free(&o.tech);
   bf_diags_free(&diags);
   bf_graph_free(g);

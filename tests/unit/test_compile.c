@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "backend/analysis.h"
+#include "backend/cost_split.h"
 #include "backend/compiler.h"
 #include "ir/reference.h"
 #include "passes/digits.h"
@@ -110,9 +110,9 @@ static void run_both(struct rng *rng, const struct bf_graph *g, const struct ap_
 static void compare_analysis(const struct bf_graph *g, const struct bf_compile_options *o, const struct ap_program *p) {
   struct ap_account *expect = bf_alloc(p->nlayers + 1, sizeof *expect), total;
   struct bf_diags diags = {0};
-  struct bf_analysis analysis;
+  struct bf_cost_split analysis;
   ap_static_account(p, &o->tech, expect, &total);
-  assert_true(bf_analyze(g, o, &analysis, &diags));
+  assert_true(bf_cost_split_of(g, o, &analysis, &diags));
   assert_int_equal(analysis.nlayers, p->nlayers);
   for (uint32_t i = 0; i < p->nlayers; i++) {
     const struct ap_account *all = &analysis.layers[i].all, *gemm = &analysis.layers[i].gemm;
@@ -123,7 +123,7 @@ static void compare_analysis(const struct bf_graph *g, const struct bf_compile_o
     assert_true(all->energy_j <= expect[i].energy_j && all->energy_j >= expect[i].energy_j);
     assert_true(gemm->time.cycles <= all->time.cycles && gemm->events.compare <= all->events.compare && gemm->energy_j <= all->energy_j);
   }
-  bf_analysis_free(&analysis);
+  bf_cost_split_free(&analysis);
   bf_diags_free(&diags);
   free(expect);
 }

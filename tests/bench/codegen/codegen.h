@@ -3,7 +3,7 @@
 #ifndef CODEGEN_BENCH_H
 #define CODEGEN_BENCH_H
 
-#include "backend/analysis.h"
+#include "backend/cost_split.h"
 
 enum { BENCH_NETWORKS = 4 };
 extern const char *const bench_names[BENCH_NETWORKS];
@@ -34,7 +34,7 @@ struct bench_result {
   struct bf_graph *graph, *single;  // at the batch, and one image
   // ours: chosen with its movement; still: chosen as if movement took no time, which the formulas ignore. mac_pairs: mac on an array that
   // adds pairs of rows. layers NULL: not measured.
-  struct bf_analysis ours, still, mac, mac_pairs;
+  struct bf_cost_split ours, still, mac, mac_pairs;
   double formula;                   // sum over the layers
   double seconds;
 };

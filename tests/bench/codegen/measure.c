@@ -45,17 +45,17 @@ static bool measure_ours(const struct bench_options *options, struct bf_compile_
   o.movement_off = 1 - options->movement;
   o.batch = out->batch = batch_of(options, &o, out->single);
   out->graph = out->batch == 1 ? out->single : bench_load(name, out->bits, out->batch, diags);
-  if (!out->graph || !bf_analyze(out->graph, &o, &out->ours, diags)) return false;
+  if (!out->graph || !bf_cost_split_of(out->graph, &o, &out->ours, diags)) return false;
   o.movement_off = 1;
-  return bf_analyze(out->graph, &o, &out->still, diags);
+  return bf_cost_split_of(out->graph, &o, &out->still, diags);
 }
 
 static bool measure_mac(const struct bench_options *options, struct bf_compile_options o, struct bench_result *out, struct bf_diags *diags) {
   if (!options->mac) return true;
   o.mapping = BF_MAPPING_MAC;
-  if (!bf_analyze(out->single, &o, &out->mac, diags)) return false;
+  if (!bf_cost_split_of(out->single, &o, &out->mac, diags)) return false;
   o.machine.features |= AP_FEATURE_TWO_D;
-  return bf_analyze(out->single, &o, &out->mac_pairs, diags);
+  return bf_cost_split_of(out->single, &o, &out->mac_pairs, diags);
 }
 
 bool bench_measure(const struct bench_options *options, const char *name, unsigned bits, struct bench_result *out, struct bf_diags *diags) {
@@ -75,10 +75,10 @@ bool bench_measure(const struct bench_options *options, const char *name, unsign
 }
 
 void bench_result_free(struct bench_result *r) {
-  if (r->ours.layers) bf_analysis_free(&r->ours);
-  if (r->still.layers) bf_analysis_free(&r->still);
-  if (r->mac.layers) bf_analysis_free(&r->mac);
-  if (r->mac_pairs.layers) bf_analysis_free(&r->mac_pairs);
+  if (r->ours.layers) bf_cost_split_free(&r->ours);
+  if (r->still.layers) bf_cost_split_free(&r->still);
+  if (r->mac.layers) bf_cost_split_free(&r->mac);
+  if (r->mac_pairs.layers) bf_cost_split_free(&r->mac_pairs);
   if (r->graph && r->graph != r->single) bf_graph_free(r->graph);
   if (r->single) bf_graph_free(r->single);
   free(r->name);
