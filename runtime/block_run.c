@@ -122,7 +122,7 @@ uint64_t *ap_block_in_planes(const struct ap_block_thread *t, const struct ap_en
   }
   const struct ap_planes *planes = x->planes;
   uint64_t position = (uint64_t)x->position + t->row0;
-  bool there = planes->pitch == AP_COLUMN_WORDS && position % AP_BLOCK_ROWS == 0;
+  bool there = planes->shift == 0 && position % AP_BLOCK_ROWS == 0;
   return there ? ap_planes_block(planes, x->channel, position / AP_BLOCK_ROWS) + (size_t)x->bit * AP_COLUMN_WORDS : NULL;
 }
 

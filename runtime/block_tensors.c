@@ -256,7 +256,7 @@ void ap_block_find_planes(const struct ap_run *run, struct ap_block_plan *plan) 
 bool ap_block_in_place(const struct ap_run *run, const struct ap_grid *grid, const struct ap_entry *e) {
   return e->planes != NULL && e->planes->whole && e->planes->repeat == 1 && e->planes->period == 0 && !e->planes->changes &&
          e->planes->position % AP_BLOCK_ROWS == 0 &&
-         e->planes->planes->pitch == AP_COLUMN_WORDS &&
+         e->planes->planes->shift == 0 &&
          (grid->tile_rows % AP_BLOCK_ROWS == 0 || ap_grid_tiles(grid) == 1);
 }
 

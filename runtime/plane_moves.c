@@ -23,17 +23,17 @@ static struct source find_source(const struct ap_planes *planes, const struct ap
   int64_t word = (read->position - (read->position < 0 ? 63 : 0)) / 64;
   int64_t block = (word - (word < 0 ? AP_COLUMN_WORDS - 1 : 0)) / AP_COLUMN_WORDS;
   bool low = block >= 0 && (uint64_t)block < planes->blocks, high = block >= -1 && (uint64_t)(block + 1) < planes->blocks;
-  size_t first = (size_t)read->bit * planes->pitch;
+  size_t first = (size_t)read->bit * AP_COLUMN_WORDS;
   return (struct source){.low = low ? ap_planes_block(planes, read->channel, (uint64_t)block) + first : no_rows,
                          .high = high ? ap_planes_block(planes, read->channel, (uint64_t)(block + 1)) + first : no_rows,
-                         .low_pitch = low ? planes->pitch : 0, .high_pitch = high ? planes->pitch : 0,
+                         .low_pitch = low ? AP_COLUMN_WORDS : 0, .high_pitch = high ? AP_COLUMN_WORDS : 0,
                          .skip = (unsigned)(word - block * AP_COLUMN_WORDS), .bits = (unsigned)(read->position - word * 64)};
 }
 
 static void read_portable(const struct ap_planes *planes, const struct ap_plane_read *read, uint64_t *to) {
   struct source s = find_source(planes, read);
   uint64_t pair[2 * AP_COLUMN_WORDS] = {0};
-  size_t bytes = planes->pitch * sizeof *pair;
+  size_t bytes = ap_planes_span(planes) * sizeof *pair;
   for (unsigned b = 0; b < read->bits; b++, to += AP_COLUMN_WORDS) {
     uint64_t pad = read->pad >> b & 1 ? ~(uint64_t)0 : 0;
     memcpy(pair, s.low + b * s.low_pitch, bytes);
@@ -48,7 +48,7 @@ static void read_portable(const struct ap_planes *planes, const struct ap_plane_
 #if defined(__x86_64__)
 __attribute__((target("avx512f"))) static void read_avx512(const struct ap_planes *planes, const struct ap_plane_read *read, uint64_t *to) {
   struct source s = find_source(planes, read);
-  __mmask8 words = (__mmask8)((1u << planes->pitch) - 1);
+  __mmask8 words = (__mmask8)((1u << ap_planes_span(planes)) - 1);
   __m512i first = _mm512_add_epi64(_mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0), _mm512_set1_epi64((long long)s.skip));
   __m512i next = _mm512_add_epi64(first, _mm512_set1_epi64(1));
   if (s.bits == 0 && read->inside == NULL) {
@@ -91,7 +91,7 @@ ap_plane_reader *ap_plane_reader_best(void) {
 void ap_planes_write(const struct ap_planes *planes, uint32_t channel, uint64_t position, uint64_t rows, const uint64_t *from) {
   uint64_t *to = ap_planes_block(planes, channel, position / AP_BLOCK_ROWS);
   bool whole = position % AP_BLOCK_ROWS == 0 && (rows == AP_BLOCK_ROWS || position + rows == planes->positions);
-  if (whole && planes->pitch == AP_COLUMN_WORDS) {
+  if (whole && planes->shift == 0) {
     memcpy(to, from, planes->bits * COLUMN_BYTES);
     return;
   }
@@ -99,7 +99,7 @@ void ap_planes_write(const struct ap_planes *planes, uint32_t channel, uint64_t 
     uint64_t word = position / 64 + w, left = rows - w * 64, mask = left < 64 ? ((uint64_t)1 << left) - 1 : ~(uint64_t)0;
     uint64_t *of_word = ap_planes_block(planes, channel, word / AP_COLUMN_WORDS) + word % AP_COLUMN_WORDS;
     for (unsigned b = 0; b < planes->bits; b++) {
-      uint64_t *at = &of_word[b * planes->pitch];
+      uint64_t *at = &of_word[b * AP_COLUMN_WORDS];
       *at = (*at & ~mask) | (from[b * AP_COLUMN_WORDS + w] & mask);
     }
   }

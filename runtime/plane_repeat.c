@@ -115,8 +115,8 @@ __attribute__((target("avx512f"))) static void repeat_few_avx512(const struct fe
 static const uint64_t *word_of(const struct ap_planes *planes, uint32_t channel, int64_t word, size_t *pitch) {
   static const uint64_t zero;
   uint64_t block = (uint64_t)word / AP_COLUMN_WORDS, in_block = (uint64_t)word % AP_COLUMN_WORDS;
-  bool there = word >= 0 && block < planes->blocks && in_block < planes->pitch;
-  *pitch = there ? planes->pitch : 0;
+  bool there = word >= 0 && block < planes->blocks && in_block < ap_planes_span(planes);
+  *pitch = there ? AP_COLUMN_WORDS : 0;
   return there ? ap_planes_block(planes, channel, block) + in_block : &zero;
 }
 

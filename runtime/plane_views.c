@@ -163,8 +163,8 @@ static pick_bits *best_pick(void) {
 // One column of a channel as one string of bits, from or to the planes.
 static void exchange(const struct ap_planes *planes, uint32_t channel, unsigned bit, uint64_t *string, bool back) {
   for (uint64_t block = 0; block < planes->blocks; block++) {
-    uint64_t *column = ap_planes_block(planes, channel, block) + bit * planes->pitch, *part = string + block * AP_COLUMN_WORDS;
-    memcpy(back ? column : part, back ? part : column, planes->pitch * sizeof *part);
+    uint64_t *column = ap_planes_block(planes, channel, block) + bit * AP_COLUMN_WORDS, *part = string + block * AP_COLUMN_WORDS;
+    memcpy(back ? column : part, back ? part : column, ap_planes_span(planes) * sizeof *part);
   }
 }
 

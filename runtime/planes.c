@@ -11,12 +11,9 @@
 #define MAX_PLANE_BYTES ((uint64_t)256 << 20)  // of one tensor
 #define COLUMN_BYTES (AP_COLUMN_WORDS * sizeof(uint64_t))
 
-// Words of a column: a short channel takes as few as it needs.
-static unsigned column_words(uint64_t positions) {
-  return positions <= 64 ? 1 : positions <= 128 ? 2 : positions <= 256 ? 4 : AP_COLUMN_WORDS;
-}
 uint64_t ap_planes_bytes(const struct ap_planes *p) {
-  return p->channels * p->blocks * p->room * p->pitch * sizeof(uint64_t);
+  uint64_t shared = ((uint64_t)p->channels + (1u << p->shift) - 1) >> p->shift;
+  return shared * p->blocks * p->room * COLUMN_BYTES;
 }
 bool ap_planes_too_large(const struct ap_planes *planes) { return ap_planes_bytes(planes) > MAX_PLANE_BYTES; }
 
@@ -100,7 +97,7 @@ uint64_t *ap_columns_alloc(size_t bytes) {
 }
 
 void ap_planes_shape(struct ap_planes *planes, uint64_t positions, uint32_t channels, unsigned bits) {
-  *planes = (struct ap_planes){.positions = positions, .channels = channels, .bits = bits, .room = bits, .pitch = column_words(positions)};
+  *planes = (struct ap_planes){.positions = positions, .channels = channels, .bits = bits, .room = bits, .shift = ap_span_shift(positions)};
   planes->blocks = (positions + AP_BLOCK_ROWS - 1) / AP_BLOCK_ROWS;
 }
 
@@ -167,9 +164,9 @@ static void convert_word(const struct ap_planes *planes, const struct ap_memory 
       uint64_t *columns = ap_planes_block(planes, c + i, word / AP_COLUMN_WORDS) + word % AP_COLUMN_WORDS;
       uint8_t *of_channel = (uint8_t *)elements + (size_t)i * 64 * memory->size;
       if (to_planes) {
-        ap_slice(of_channel, memory->size, rows, columns, planes->pitch, planes->bits);
+        ap_slice(of_channel, memory->size, rows, columns, AP_COLUMN_WORDS, planes->bits);
       } else {
-        ap_unslice(columns, planes->pitch, planes->bits, of_channel, memory->size, rows);
+        ap_unslice(columns, AP_COLUMN_WORDS, planes->bits, of_channel, memory->size, rows);
       }
     }
     if (!to_planes) {

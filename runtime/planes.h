@@ -3,7 +3,8 @@
 //
 // The elements of a tensor whose last dimension has C indices are number p C + c: position p of channel c. Bit b of position p of a channel is
 // bit p % 64 of word p % 512 / 64 of column b of block p / 512 of the channel. So a load whose rows are successive positions copies columns,
-// shifted by bits where it must, and one that begins at a multiple of 512 needs no copy at all.
+// shifted by bits where it must, and one that begins at a multiple of 512 needs no copy at all. Channels of up to 256 positions share a block: each
+// has a span of words of every column.
 #ifndef AP_PLANES_H
 #define AP_PLANES_H
 
@@ -13,12 +14,12 @@ struct ap_run;
 struct ap_memory;
 struct ap_planes {
   void *owned;                   // the memory that `words` lie in
-  uint64_t *words;               // channels × blocks × room × pitch, of which bits are used; NULL until they are used
+  uint64_t *words;               // channels that share blocks × blocks × room × 8, of which bits are used; NULL until they are used
   uint64_t positions, blocks;    // of a channel
   uint32_t channels;
   unsigned bits;                 // of the tensor that uses them now, which may be an alias with fewer than the root
   unsigned room;                 // of the root: columns that there is memory for
-  unsigned pitch;                // words from a column to the next: 8, or less for up to 256 positions
+  unsigned shift;                // 2^shift channels share a block, in spans of 8 >> shift words
   bool current;                  // the planes hold the tensor's values
   bool memory_stale;             // the array of elements does not
   bool memory_written;           // the array of elements has been written to; until then it is zeros, and so are planes that are not current
@@ -82,9 +83,13 @@ void ap_planes_reserve(struct ap_planes *planes);
 uint64_t ap_planes_bytes(const struct ap_planes *planes);
 bool ap_planes_too_large(const struct ap_planes *planes);
 
-// Columns of a block that begins at a multiple of 512 positions.
+// Words of a column that a channel of so many positions needs, as the power of two by which 8 is more.
+static inline unsigned ap_span_shift(uint64_t positions) { return positions <= 64 ? 3 : positions <= 128 ? 2 : positions <= 256 ? 1 : 0; }
+static inline unsigned ap_planes_span(const struct ap_planes *planes) { return 8u >> planes->shift; }
+// The span of a channel in the first column of a block that begins at a multiple of 512 positions; 8 words to the next column.
 static inline uint64_t *ap_planes_block(const struct ap_planes *planes, uint32_t channel, uint64_t block) {
-  return planes->words + (channel * planes->blocks + block) * planes->bits * planes->pitch;
+  uint64_t columns = ((channel >> planes->shift) * planes->blocks + block) * planes->bits;
+  return planes->words + columns * 8 + (channel & ((1u << planes->shift) - 1)) * (8u >> planes->shift);
 }
 // Reads of columns [bit, bit + bits) of each position (runtime/plane_moves.c). `inside` (8 words) says which rows are the tensor's, the others get pad; NULL: all, and what is outside of
 // the planes is undefined.

@@ -68,7 +68,7 @@ void ap_row_view_fill(const struct ap_run *run, struct ap_row_view *view, const 
   view->filled[load->tap] = true;
   for (uint64_t block = 0; block < view->planes.blocks; block++) {
     gather_rows(run, view, load, block * AP_BLOCK_ROWS % view->period, size, (uint8_t *)elements);
-    ap_slice(elements, size, AP_BLOCK_ROWS, ap_planes_block(&view->planes, load->tap, block), view->planes.pitch, view->planes.bits);
+    ap_slice(elements, size, AP_BLOCK_ROWS, ap_planes_block(&view->planes, load->tap, block), AP_COLUMN_WORDS, view->planes.bits);
   }
 }
 

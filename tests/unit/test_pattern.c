@@ -202,14 +202,14 @@ static void test_kernels(void **context) {
 
 // Bit `bit` of a position, by the definition in runtime/planes.h.
 static unsigned plane_bit(const struct ap_planes *p, uint32_t channel, unsigned bit, uint64_t position) {
-  const uint64_t *column = ap_planes_block(p, channel, position / AP_BLOCK_ROWS) + bit * p->pitch;
+  const uint64_t *column = ap_planes_block(p, channel, position / AP_BLOCK_ROWS) + bit * AP_COLUMN_WORDS;
   return column[position % AP_BLOCK_ROWS / 64] >> position % 64 & 1;
 }
 
 static void test_repeated_rows(void **context) {
   enum { BITS = 3, BLOCKS = 3, CHANNELS = 2 };
   static _Alignas(64) uint64_t words[CHANNELS * BLOCKS * BITS * AP_COLUMN_WORDS], to[BITS * AP_COLUMN_WORDS];
-  const struct ap_planes planes = {.words = words, .positions = 1400, .blocks = BLOCKS, .channels = CHANNELS, .bits = BITS, .pitch = AP_COLUMN_WORDS};
+  const struct ap_planes planes = {.words = words, .positions = 1400, .blocks = BLOCKS, .channels = CHANNELS, .bits = BITS};
   uint64_t state = 3;
   for (size_t i = 0; i < BF_COUNT(words); i++) {
     words[i] = case_random(&state);
