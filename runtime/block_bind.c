@@ -67,7 +67,7 @@ struct kinds { bool has[2]; };
 static struct kinds find_kinds(const struct ap_block_plan *plan) {
   struct kinds kinds = {{false, false}};
   for (uint32_t r = 0; r < plan->stage->count; r++) {
-    struct ap_block_calls blocks = ap_block_count(plan->regions[r].grid);
+    struct ap_block_calls blocks = ap_order_count(plan->regions[r].order, plan->regions[r].grid);
     kinds.has[0] = kinds.has[0] || blocks.whole > 0;
     kinds.has[1] = kinds.has[1] || blocks.partial > 0;
   }
@@ -112,6 +112,7 @@ static void bind_op(const struct ap_run *run, const struct ap_block_plan *plan, 
     op->column = (uint32_t)plan->sources[e->source].column;
   } else if (op->kind == AP_CALL_PLANES) {
     const struct ap_planes *planes = e->planes->planes;
+    op->along = ap_plane_along(e->planes);
     op->u.columns = ap_planes_block(planes, e->planes->channel, (uint64_t)e->planes->position / AP_BLOCK_ROWS) +
                     (size_t)e->planes->bit * AP_COLUMN_WORDS;
     op->column = planes->bits;

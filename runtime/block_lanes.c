@@ -59,9 +59,7 @@ void ap_block_forget_orders(struct ap_block_plan *plan) {
 // --- a lane at work ----------------------------------------------------------------------------------------
 
 static void select_lane(struct ap_block_thread *t, const struct ap_block_lane *lane) {
-  t->block = lane->block;
-  t->row0 = lane->row0;
-  t->rows = lane->rows;
+  t->at = lane->at;
 }
 
 static void run_load(struct ap_block_thread *t, struct ap_block_lane *lane, const struct ap_entry *e) {
@@ -108,7 +106,7 @@ static inline void run_call(struct ap_block_thread *t, struct ap_block_lane *lan
   } else if (call->kind == AP_CALL_CACHED) {
     lane->base[call->base[0]] = lane->area + (size_t)call->column * AP_COLUMN_WORDS;
   } else if (call->kind == AP_CALL_PLANES) {
-    lane->base[call->base[0]] = call->u.columns + lane->grid_block * call->column * AP_COLUMN_WORDS;
+    lane->base[call->base[0]] = call->u.columns + lane->along[call->along] * call->column * AP_COLUMN_WORDS;
   } else {
     run_entry(t, lane, call->entry);
   }
@@ -117,15 +115,16 @@ static inline void run_call(struct ap_block_thread *t, struct ap_block_lane *lan
 // --- a piece -----------------------------------------------------------------------------------------------
 
 // `zero`: columns that have to be 0; NULL: all that the stage uses.
-static void begin_lane(struct ap_block_thread *t, struct ap_block_lane *lane, const struct ap_columns *zero, size_t nzero) {
+static void begin_lane(struct ap_block_thread *t, struct ap_block_lane *lane, const struct ap_row_order *order, const struct ap_columns *zero, size_t nzero) {
   const struct ap_block_plan *plan = t->plan;
   size_t i = (size_t)(lane - t->lanes);
   lane->cells = t->cells + i * ap_lane_columns(t->run->program) * AP_COLUMN_WORDS;
   lane->masks = t->masks + i * AP_COLUMN_WORDS;
   lane->tags = t->tags + i * AP_COLUMN_WORDS;
-  lane->area = t->cache->words + lane->block * plan->area_columns * AP_COLUMN_WORDS;
-  lane->grid_block = lane->row0 / AP_BLOCK_ROWS;
-  lane->fn = t->fns[ap_block_mask(lane->masks, lane->rows)];
+  lane->area = t->cache->words + lane->at.block * plan->area_columns * AP_COLUMN_WORDS;
+  lane->along[0] = lane->at.row0 / AP_BLOCK_ROWS;
+  lane->along[1] = lane->at.block;
+  lane->fn = t->fns[ap_order_mask(order, &lane->at, lane->masks)];
   lane->base[0] = lane->cells;
   for (unsigned k = 1; k < plan->nbases; k++) {
     lane->base[k] = t->zeros;
@@ -167,9 +166,8 @@ static void run_blocks(struct ap_block_thread *t, const struct ap_block_region *
   unsigned lanes = 0;
   for (; block < end; block++) {
     struct ap_block_lane *lane = &t->lanes[lanes];
-    lane->block = block;
-    if (ap_block_rows(region->grid, block, &lane->row0, &lane->rows)) {
-      begin_lane(t, lane, NULL, 0);
+    if (ap_order_block(region->order, region->grid, block, &lane->at)) {
+      begin_lane(t, lane, region->order, NULL, 0);
       lanes++;
     }
   }
@@ -234,7 +232,8 @@ static void find_places(const struct ap_block_thread *t, struct member *m) {
   m->places[AP_PLACE_AREA] = m->lanes[0].area;
   m->places[AP_PLACE_ZEROS] = t->zeros;
   for (unsigned k = AP_PLACE_PLANES; k < plan->nplaces; k++) {
-    m->places[k] = plan->places[k]->words + m->lanes[0].grid_block * plan->places[k]->bits * AP_COLUMN_WORDS;
+    const struct ap_plane_place *place = &plan->places[k];
+    m->places[k] = place->planes->words + m->lanes[0].along[place->along] * place->planes->bits * AP_COLUMN_WORDS;
   }
 }
 
@@ -284,17 +283,15 @@ static void run_in_order(struct ap_block_thread *t, const struct ap_block_region
   struct member members[AP_BLOCK_GROUP];
   unsigned count = 0;
   for (; block < end; block++) {
-    uint64_t row0, rows;
-    if (!ap_block_rows(regions->grid, block, &row0, &rows)) {
+    struct ap_block_rows at;
+    if (!ap_order_block(regions->order, regions->grid, block, &at)) {
       continue;
     }
     struct member *m = &members[count];
     m->lanes = &t->lanes[count++];
     for (unsigned i = 0; i < lanes; i++) {
-      m->lanes[i].block = block;
-      m->lanes[i].row0 = row0;
-      m->lanes[i].rows = rows;
-      begin_lane(t, &m->lanes[i], t->counted ? NULL : order->zero[i], order->nzero[i]);
+      m->lanes[i].at = at;
+      begin_lane(t, &m->lanes[i], regions->order, t->counted ? NULL : order->zero[i], order->nzero[i]);
     }
     find_places(t, m);
     m->fn = m->lanes[0].fn;

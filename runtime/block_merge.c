@@ -113,9 +113,9 @@ static void add_kernel(struct merger *m, unsigned i, const struct ap_call *call)
   use_columns(lane, call, 0, m->plan->facts[e->micro - m->run->program->micros].defines && !e->stepwise ? COLUMN_DEFINED : COLUMN_READ);
 }
 
-static uint8_t planes_place(const struct merger *m, const struct ap_planes *planes) {
+static uint8_t planes_place(const struct merger *m, const struct ap_plane_access *x) {
   unsigned k = AP_PLACE_PLANES;
-  while (k < m->plan->nplaces && m->plan->places[k] != planes) {
+  while (k < m->plan->nplaces && !ap_plane_place_is(&m->plan->places[k], x)) {
     k++;
   }
   return (uint8_t)(k < m->plan->nplaces ? k : 0);
@@ -135,13 +135,13 @@ static void add_call(struct merger *m, unsigned i, const struct ap_call *call) {
     add_wide(m, i, call, own);
     return;
   }
-  uint8_t place = call->kind == AP_CALL_PLANES ? planes_place(m, e->planes->planes) : 0;
+  uint8_t place = call->kind == AP_CALL_PLANES ? planes_place(m, e->planes) : 0;
   if (call->kind == AP_CALL_CACHED) {
     lane->base[call->base[0]] = (struct place){call->column, AP_PLACE_AREA};
   } else if (place != 0) {
     const struct ap_planes *p = e->planes->planes;
-    uint64_t block = (uint64_t)e->planes->position / AP_BLOCK_ROWS;
-    lane->base[call->base[0]] = (struct place){(uint32_t)((e->planes->channel * p->blocks + block) * p->bits + e->planes->bit), place};
+    uint64_t block = (uint64_t)e->planes->position / AP_BLOCK_ROWS, channel = e->planes->channel >> p->shift;
+    lane->base[call->base[0]] = (struct place){(uint32_t)((channel * p->blocks + block) * p->bits + e->planes->bit), place};
   } else {
     own[0] = (struct place){lane_column(m, i, e->instr->f[0].col), AP_PLACE_CELLS};
     lane->base[call->base[0]] = own[0];

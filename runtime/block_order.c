@@ -97,8 +97,9 @@ static bool ranges_apart(const struct ap_run *run, const struct stores *all) {
   bool apart = true;
   for (size_t i = 0; i < all->count && apart; i++) {
     struct ap_plane_access access;
+    struct ap_move move = ap_move_of(p, all->items[i].instr);
     int64_t rows = (int64_t)ap_grid_rows(&p->grids[p->descs[all->items[i].desc].grid]);
-    apart = ap_plane_access(run, all->items[i].instr, &access) && access.whole && access.repeat == 1;
+    apart = ap_plane_access(run, &move, &access) && access.whole && access.repeat == 1;
     ranges[i] = (struct range){access.tensor, access.channel, access.position, access.position + rows};
   }
   if (apart) {

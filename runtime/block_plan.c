@@ -113,7 +113,8 @@ static void build_table(struct builder *b, uint32_t number, uint64_t blocks) {
 static void build_steps(struct builder *b, const struct ap_block_region *region, struct ap_entry *e) {
   uint32_t table = b->program->streams[e->instr->index].table;
   if (b->tables[table] == NULL) {
-    build_table(b, table, ap_block_count(region->grid).whole + ap_block_count(region->grid).partial);
+    struct ap_block_calls blocks = ap_block_count(b->run, region->grid);
+    build_table(b, table, blocks.whole + blocks.partial);
   }
   e->kind = AP_ENTRY_STEPS;
   e->table = b->tables[table];
@@ -174,8 +175,6 @@ static int compare_loads(const void *x, const void *y) {
   return (a->tap > b->tap) - (a->tap < b->tap);
 }
 
-static uint64_t grid_blocks(const struct ap_grid *grid) { return ap_grid_tiles(grid) * ap_tile_blocks(grid); }
-
 // A place for a source in the area of each block, as far as memory allows.
 static void place_source(struct ap_block_plan *plan, struct ap_source *s, unsigned bits) {
   size_t most = AP_CACHE_BYTES / (AP_COLUMN_WORDS * sizeof(uint64_t)) / plan->area_blocks;
@@ -203,7 +202,7 @@ static void find_sources(struct builder *b) {
   plan->sources = bf_arena_alloc(&plan->arena, count + 1, sizeof *plan->sources);
   plan->bytes += count * sizeof *plan->sources;
   for (uint32_t r = 0; r < plan->stage->count; r++) {
-    uint64_t blocks = grid_blocks(plan->regions[r].grid);
+    uint64_t blocks = ap_order_blocks(plan->regions[r].order, plan->regions[r].grid);
     plan->area_blocks = blocks > plan->area_blocks ? blocks : plan->area_blocks;
   }
   for (size_t i = 0, end; i < count; i = end) {
@@ -211,7 +210,7 @@ static void find_sources(struct builder *b) {
     for (end = i; end < count && compare_loads(&loads[i], &loads[end]) == 0; end++) {
       uses += loads[end]->source;
     }
-    bool kept = uses > 1 && !plan->tilewise && !changes(loads[i]) && !ap_block_in_place(b->run, grid_of(b, loads[i]), loads[i]);
+    bool kept = uses > 1 && !plan->tilewise && loads[i]->order == NULL && !changes(loads[i]) && !ap_block_in_place(b->run, grid_of(b, loads[i]), loads[i]);
     for (size_t l = i; l < end; l++) {
       loads[l]->source = kept ? plan->nsources : AP_NO_SOURCE;
     }
@@ -365,7 +364,7 @@ static void find_bundles(struct ap_block_plan *plan) {
   size_t cells = cells_bytes(plan);
   for (uint32_t r = 0; r < plan->stage->count; r++) {
     const struct ap_block_region *region = &plan->regions[r];
-    uint64_t blocks = plan->tilewise ? region->region->tiles : grid_blocks(region->grid);
+    uint64_t blocks = plan->tilewise ? region->region->tiles : ap_order_blocks(region->order, region->grid);
     if (r == 0 || region->grid != plan->regions[r - 1].grid || plan->ordered) {
       BF_PUSH(plan->bundles, plan->nbundles, plan->bundles_capacity) = (struct ap_bundle){.first = r, .blocks = blocks};
     }
@@ -385,12 +384,30 @@ static void find_places(struct ap_block_plan *plan) {
   plan->nplaces = AP_PLACE_PLANES;
   for (size_t i = 0; i < plan->nused; i++) {
     const struct ap_entry *e = plan->used[i];
-    bool found = e->kind != AP_ENTRY_LOAD || e->planes == NULL || e->planes->period > 0 || plan->nplaces == AP_BLOCK_PLACES;
+    bool found = e->kind != AP_ENTRY_LOAD || e->planes == NULL || e->planes->planes == NULL || e->planes->period > 0 || plan->nplaces == AP_BLOCK_PLACES;
     for (unsigned k = AP_PLACE_PLANES; k < plan->nplaces && !found; k++) {
-      found = plan->places[k] == e->planes->planes;
+      found = ap_plane_place_is(&plan->places[k], e->planes);
     }
     if (!found) {
-      plan->places[plan->nplaces++] = e->planes->planes;
+      plan->places[plan->nplaces++] = (struct ap_plane_place){e->planes->planes, ap_plane_along(e->planes)};
+    }
+  }
+}
+
+const struct ap_row_order *ap_plan_order(const struct ap_run *run, const struct ap_block_plan *plan, uint32_t grid) {
+  bool free_order = !plan->tilewise && !plan->blockwise && run->orders[grid].channels > 0;
+  return free_order ? &run->orders[grid] : NULL;
+}
+
+static void order_rows(struct builder *b) {
+  struct ap_block_plan *plan = b->plan;
+  for (uint32_t r = 0; r < plan->stage->count; r++) {
+    plan->regions[r].order = ap_plan_order(b->run, plan, (uint32_t)(plan->regions[r].grid - b->program->grids));
+  }
+  for (size_t i = 0; i < plan->nused; i++) {
+    struct ap_entry *e = plan->used[i];
+    if (e->kind == AP_ENTRY_LOAD || e->kind == AP_ENTRY_STORE) {
+      e->order = ap_plan_order(b->run, plan, b->program->descs[e->instr->index].grid);
     }
   }
 }
@@ -409,6 +426,7 @@ struct ap_block_plan *ap_block_plan_new(const struct ap_run *run, const struct a
   plan->blockwise = plan->ordered && !plan->between_rows && ap_block_meets_in_blocks(run, plan);
   plan->ordered = plan->ordered && !plan->blockwise;
   plan->tilewise = plan->between_rows || plan->ordered;
+  order_rows(&b);
   ap_block_find_planes(run, plan);
   find_sources(&b);
   find_bases(&b);

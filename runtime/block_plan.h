@@ -8,6 +8,7 @@
 
 #include "runtime/block_uses.h"
 #include "runtime/pattern.h"
+#include "runtime/row_order.h"
 #include "runtime/run.h"
 
 // Operands are found from bases: base 0 is column 0 of the block's cells. The others stand for fields that only loads write: their base is
@@ -35,6 +36,7 @@ struct ap_call {
   uint8_t base[3];
   uint16_t at[3];                  // columns of d, a, b behind their base
   uint16_t kernel;                 // microcode program
+  uint8_t along;                   // PLANES: which way blocks go (struct ap_block_lane)
   uint32_t column;                 // CACHED: from the begin of the block's area; PLANES: columns from a block to the next
   union {
     uint64_t imm;                  // KERNEL_CALL
@@ -55,6 +57,7 @@ struct ap_entry {
   uint8_t base[3];
   uint8_t kind;
   struct ap_plane_access *planes;  // LOAD, STORE: moves columns of the tensor's planes; NULL: elements
+  const struct ap_row_order *order; // LOAD, STORE: of its rows; NULL: as the grid numbers them
   uint32_t source;                 // LOAD: of the plan's sources, or AP_NO_SOURCE
   bool stepwise;                   // operands overlap so that only the steps one by one give what they should, or altered patterns
 };
@@ -72,6 +75,7 @@ struct ap_columns { uint16_t first, count; };
 struct ap_block_region {
   const struct ap_region *region;
   const struct ap_grid *grid;
+  const struct ap_row_order *order; // NULL: as the grid numbers rows
   struct ap_call *ops;
   struct ap_entry *code;           // of the instructions between grid and endgrid
   uint32_t first_tile;             // in the stage
@@ -111,6 +115,13 @@ struct ap_wide_call {
   uint8_t place[3], lane, kind;
   uint16_t kernel;
 };
+
+// Planes in which loads find their columns, and which way these go from block to block.
+struct ap_plane_place { struct ap_planes *planes; uint8_t along; };
+static inline uint8_t ap_plane_along(const struct ap_plane_access *x) { return x->order != NULL && x->step > 0; }
+static inline bool ap_plane_place_is(const struct ap_plane_place *place, const struct ap_plane_access *x) {
+  return place->planes == x->planes && place->along == ap_plane_along(x);
+}
 
 // The calls of the lanes of a group of regions (runtime/block_merge.c).
 struct ap_block_order {
@@ -155,7 +166,7 @@ struct ap_block_plan {
   bool ordered;    // stores meet loads or other stores: tiles one after the other (tilewise, too)
   double calls;    // of all regions on one block each
   const struct ap_micro_facts *facts;  // by microcode program
-  struct ap_planes *places[AP_BLOCK_PLACES]; unsigned nplaces;  // from AP_PLACE_PLANES on
+  struct ap_plane_place places[AP_BLOCK_PLACES]; unsigned nplaces;  // from AP_PLACE_PLANES on
   bool may_order;  // there is memory for the orders of its bundles, a word for each of `calls`
   bool ordering;   // it is executed more than once: all orders pay
   size_t bytes;    // memory that it takes
@@ -185,6 +196,8 @@ void ap_block_plan_free(struct ap_block_plan *plan);
 void ap_block_find_planes(const struct ap_run *run, struct ap_block_plan *plan);
 // Of a stage whose order matters: whether what it stores is loaded and stored in the same rows of one grid alone, as successive positions.
 bool ap_block_meets_in_blocks(const struct ap_run *run, const struct ap_block_plan *plan);
+// In which order the plan takes the rows of a grid; NULL: as the grid numbers them.
+const struct ap_row_order *ap_plan_order(const struct ap_run *run, const struct ap_block_plan *plan, uint32_t grid);
 // Whether a load finds its columns as they lie in planes, for all blocks.
 bool ap_block_in_place(const struct ap_run *run, const struct ap_grid *grid, const struct ap_entry *e);
 // Brings the tensors of a stage into the forms that it uses, before it runs.
@@ -193,16 +206,5 @@ void ap_block_prepare_tensors(const struct ap_run *run, const struct ap_block_pl
 bool ap_block_order_matters(const struct ap_run *run, const struct ap_block_plan *plan, const struct ap_block_uses *uses);
 
 static inline uint64_t ap_tile_blocks(const struct ap_grid *grid) { return (grid->tile_rows + AP_BLOCK_ROWS - 1) / AP_BLOCK_ROWS; }
-// Rows of a block; tiles have blocks of their own, and the last tile may have fewer: then false.
-static inline bool ap_block_rows(const struct ap_grid *grid, uint64_t block, uint64_t *row0, uint64_t *rows) {
-  uint64_t blocks = ap_tile_blocks(grid), tile = block / blocks, first = block % blocks * AP_BLOCK_ROWS;
-  uint64_t left = ap_grid_rows(grid) - tile * grid->tile_rows, tile_rows = left < grid->tile_rows ? left : grid->tile_rows;
-  if (first >= tile_rows) {
-    return false;
-  }
-  *row0 = tile * grid->tile_rows + first;
-  *rows = tile_rows - first < AP_BLOCK_ROWS ? tile_rows - first : AP_BLOCK_ROWS;
-  return true;
-}
 
 #endif

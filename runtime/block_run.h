@@ -18,10 +18,14 @@ struct ap_block_lane {
   uint64_t *base[AP_BLOCK_BASES];
   uint64_t *cells, *tags, *masks;
   uint64_t *area;                    // columns that the stage keeps for the block
-  uint64_t block, grid_block;        // its number in the grid; row0 / 512
-  uint64_t row0, rows;
+  struct ap_block_rows at;
+  uint64_t along[2];                 // blocks of planes from the one of row 0 on: as positions go; as blocks do
   ap_kernel *const *fn;              // by microcode program
 };
+
+// Columns of 8 words, bit b of values[w] in all bits of word w of column b, in variants (NULL beyond the last).
+typedef void ap_channel_spread(const uint64_t *values, unsigned bits, uint64_t *to);
+ap_channel_spread *ap_channel_spread_variant(unsigned i);
 
 struct ap_block_thread {
   const struct ap_run *run;
@@ -39,7 +43,8 @@ struct ap_block_thread {
   uint8_t *gathered;                 // elements of one block
   ap_plane_reader *read_planes;
   ap_kernel *const *fns[2];          // by microcode program: for whole blocks, and for those with rows outside the mask
-  uint64_t block, row0, rows;        // its number in the grid
+  struct ap_block_rows at;
+  ap_channel_spread *spread;
   size_t blocks;                     // tilewise: of the tile
 
   struct ap_cap cap; bool cap_ready; uint64_t cap_rows;  // for steps between rows
@@ -72,17 +77,20 @@ void ap_block_table_begin(struct ap_block_thread *t, const struct ap_entry *e);
 bool ap_block_table_add(struct ap_block_thread *t, const struct ap_entry *e);
 void ap_block_table_prepare(struct ap_block_thread *t);
 void ap_block_table_run(struct ap_block_thread *t, uint64_t *d, const uint64_t *a, const uint64_t *b, const uint64_t *mask);
-// Loads rows of the present block to columns from `to`; stores them.
-void ap_block_fill(struct ap_block_thread *t, const struct ap_instr *instr, uint64_t *to);
-void ap_block_drain(struct ap_block_thread *t, const struct ap_instr *instr, const uint64_t *from);
+// Loads rows of the present block to columns from `to`; stores them. `order` may be NULL.
+void ap_block_fill(struct ap_block_thread *t, const struct ap_row_order *order, const struct ap_instr *instr, uint64_t *to);
+void ap_block_drain(struct ap_block_thread *t, const struct ap_row_order *order, const struct ap_instr *instr, const uint64_t *from);
 // The same for a load or store that may move whole columns of planes; the columns of such a load as they lie there, NULL if they have to be moved.
 void ap_block_load_planes(struct ap_block_thread *t, const struct ap_plane_access *x, uint64_t *to);
 void ap_block_store_planes(struct ap_block_thread *t, const struct ap_plane_access *x, const uint64_t *from);
 void ap_block_move_in(struct ap_block_thread *t, const struct ap_entry *e, uint64_t *to);
 void ap_block_move_out(struct ap_block_thread *t, const struct ap_entry *e, const uint64_t *from);
 uint64_t *ap_block_in_planes(const struct ap_block_thread *t, const struct ap_entry *e);
-// Mask of a block with that many rows; returns whether some are outside.
-unsigned ap_block_mask(uint64_t *mask, uint64_t rows);
+// The same channel by channel (runtime/channel_moves.c).
+void ap_block_fill_channels(struct ap_block_thread *t, const struct ap_row_order *order, const struct ap_move *move, uint64_t *to);
+void ap_block_drain_channels(struct ap_block_thread *t, const struct ap_row_order *order, const struct ap_move *move, const uint64_t *from);
+void ap_block_load_channels(struct ap_block_thread *t, const struct ap_plane_access *x, uint64_t *to);
+void ap_block_store_channels(struct ap_block_thread *t, const struct ap_plane_access *x, const uint64_t *from);
 // Makes room for that many blocks.
 void ap_block_reserve(struct ap_block_thread *t, size_t blocks);
 // Accounts all tiles of a region (runtime/block_account.c): events, times and what is expected of its data.

@@ -37,8 +37,14 @@ static struct ap_planes *view_planes(struct ap_block_plan *plan, const struct ap
 // Whether this move can be done in planes. Threads that store must not meet in a word.
 static bool in_planes(const struct ap_run *run, struct ap_block_plan *plan, const struct ap_entry *e, struct ap_plane_access *out) {
   struct ap_plane_view view;
-  if (!ap_plane_access(run, e->instr, out)) {
-    return e->kind == AP_ENTRY_LOAD && !plan->tilewise && ap_plane_view(run, e->instr, &view, out) &&
+  struct ap_move move = ap_move_of(run->program, e->instr);
+  if (e->order != NULL) {
+    bool store = e->kind == AP_ENTRY_STORE;
+    return ap_channel_access(run, e->order, &move, store, &view, out) &&
+           (out->constants != NULL || out->planes != NULL || (out->planes = view_planes(plan, &view)) != NULL);
+  }
+  if (!ap_plane_access(run, &move, out)) {
+    return e->kind == AP_ENTRY_LOAD && !plan->tilewise && ap_plane_view(run, &move, &view, out) &&
            (out->planes = view_planes(plan, &view)) != NULL;
   }
   const struct ap_grid *grid = &run->program->grids[run->program->descs[e->instr->index].grid];
@@ -81,8 +87,8 @@ struct inside_key { uint32_t grid, shape[4]; int64_t low[4]; uint8_t row_dim[4];
 struct inside { struct inside_key key; const uint64_t *masks; };
 struct insides { struct inside *items; size_t count, capacity, bytes; };
 
-static struct inside_key inside_key(const struct ap_program *p, const struct ap_instr *load) {
-  const struct ap_desc *desc = &p->descs[load->index];
+static struct inside_key inside_key(const struct ap_program *p, const struct ap_move *load) {
+  const struct ap_desc *desc = load->desc;
   uint32_t tap = load->tap;
   struct inside_key key;
   memset(&key, 0, sizeof key);  // keys are compared as memory
@@ -101,27 +107,38 @@ static struct inside_key inside_key(const struct ap_program *p, const struct ap_
   return key;
 }
 
-static const uint64_t *work_out(const struct ap_run *run, struct ap_block_plan *plan, struct insides *all, const struct ap_instr *load) {
-  const struct ap_grid *grid = &run->program->grids[run->program->descs[load->index].grid];
-  uint64_t tile_blocks = ap_tile_blocks(grid), tiles = ap_grid_tiles(grid);
-  if (tiles * tile_blocks > (INSIDE_BYTES - all->bytes) / (AP_COLUMN_WORDS * sizeof(uint64_t))) {
+static const uint64_t *work_out(const struct ap_run *run, struct ap_block_plan *plan, struct insides *all, const struct ap_entry *load) {
+  struct ap_move move = ap_move_of(run->program, load->instr);
+  uint64_t blocks = load->order != NULL ? load->order->each : ap_order_blocks(NULL, move.grid);
+  if (blocks > (INSIDE_BYTES - all->bytes) / (AP_COLUMN_WORDS * sizeof(uint64_t))) {
     return NULL;
   }
-  uint64_t *masks = bf_arena_alloc(&plan->arena, (size_t)(tiles * tile_blocks * AP_COLUMN_WORDS), sizeof *masks);
-  for (uint64_t b = 0; b < tiles * tile_blocks; b++) {
-    uint64_t row0, rows;
-    if (ap_block_rows(grid, b, &row0, &rows)) {
-      ap_rows_inside(run, load, row0, rows, masks + b * AP_COLUMN_WORDS);
+  uint64_t *masks = bf_arena_alloc(&plan->arena, (size_t)(blocks * AP_COLUMN_WORDS), sizeof *masks);
+  for (uint64_t b = 0; b < blocks; b++) {
+    struct ap_block_rows at;
+    if (!ap_order_block(load->order, move.grid, b, &at)) {
+      continue;
+    }
+    if (load->order != NULL) {
+      ap_channel_rows_inside(run, load->order, &move, at.row0, at.rows, masks + b * AP_COLUMN_WORDS);
+    } else {
+      ap_rows_inside(run, &move, at.row0, at.rows, masks + b * AP_COLUMN_WORDS);
     }
   }
-  all->bytes += (size_t)(tiles * tile_blocks * AP_COLUMN_WORDS) * sizeof *masks;
+  all->bytes += (size_t)(blocks * AP_COLUMN_WORDS) * sizeof *masks;
   return masks;
 }
 
 #define MAX_INSIDES 256  // kinds of loads that are looked at
 
-static const uint64_t *rows_inside(const struct ap_run *run, struct ap_block_plan *plan, struct insides *all, const struct ap_instr *load) {
-  struct inside_key key = inside_key(run->program, load);
+static const uint64_t *rows_inside(const struct ap_run *run, struct ap_block_plan *plan, struct insides *all, const struct ap_entry *load) {
+  struct ap_move move = ap_move_of(run->program, load->instr);
+  struct ap_channel_move first;
+  if (load->order != NULL) {
+    ap_move_of_channel(&move, 0, &first);
+    move = first.move;
+  }
+  struct inside_key key = inside_key(run->program, &move);
   for (size_t i = 0; i < all->count; i++) {
     if (memcmp(&all->items[i].key, &key, sizeof key) == 0) {
       return all->items[i].masks;
@@ -164,7 +181,8 @@ struct stored { bool is; bool seen; int64_t position; uint8_t bits; };
 static bool moves_in_block(const struct ap_run *run, const struct ap_grid *grid, const struct ap_entry *e, struct stored *stored) {
   const struct ap_desc *desc = &run->program->descs[e->instr->index];
   struct ap_plane_access access;
-  if (&run->program->grids[desc->grid] != grid || !ap_plane_access(run, e->instr, &access) || !access.whole || access.repeat != 1 ||
+  struct ap_move move = ap_move_of(run->program, e->instr);
+  if (&run->program->grids[desc->grid] != grid || !ap_plane_access(run, &move, &access) || !access.whole || access.repeat != 1 ||
       access.position % 64 != 0 || (stored->seen && (access.position != stored->position || run->program->tensors[desc->tensor].bits != stored->bits))) {
     return false;
   }
@@ -223,12 +241,12 @@ void ap_block_find_planes(const struct ap_run *run, struct ap_block_plan *plan) 
       *kept = access;
       kept->move = e->instr;
       kept->pad = p->descs[e->instr->index].pad_value;
-      kept->inside = access.whole ? NULL : rows_inside(run, plan, &insides, e->instr);
+      kept->inside = access.whole ? NULL : rows_inside(run, plan, &insides, e);
       e->planes = kept;
       plan->bytes += sizeof *kept;
-      use->planes = true;
+      use->planes = use->planes || kept->constants == NULL;
       use->bits = p->tensors[p->descs[e->instr->index].tensor].bits;
-    } else if (e->kind == AP_ENTRY_LOAD && !plan->tilewise && (view = row_view(run, plan, row_views, e->instr)) != NULL) {
+    } else if (e->kind == AP_ENTRY_LOAD && !plan->tilewise && e->order == NULL && (view = row_view(run, plan, row_views, e->instr)) != NULL) {
       struct ap_plane_access *kept = bf_arena_alloc(&plan->arena, 1, sizeof *kept);
       *kept = ap_row_view_access(view, e->instr);
       kept->tensor = root;
@@ -253,7 +271,20 @@ void ap_block_find_planes(const struct ap_run *run, struct ap_block_plan *plan) 
   free(numbers);
 }
 
+// Of a block whose rows are taken channel by channel.
+static bool channels_in_place(const struct ap_plane_access *x) {
+  if (x->constants != NULL || !x->whole || x->position % AP_BLOCK_ROWS != 0) {
+    return false;
+  }
+  uint32_t inner = (1u << x->order->shift) - 1;
+  bool same = x->planes->shift == x->order->shift && (x->channel & inner) == 0;
+  return x->step > 0 ? same && x->planes->blocks == x->order->each : x->order->shift == 0 && same;
+}
+
 bool ap_block_in_place(const struct ap_run *run, const struct ap_grid *grid, const struct ap_entry *e) {
+  if (e->order != NULL) {
+    return e->planes != NULL && channels_in_place(e->planes);
+  }
   return e->planes != NULL && e->planes->whole && e->planes->repeat == 1 && e->planes->period == 0 && !e->planes->changes &&
          e->planes->position % AP_BLOCK_ROWS == 0 &&
          e->planes->planes->shift == 0 &&

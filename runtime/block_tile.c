@@ -48,8 +48,7 @@ static void run_between_rows(struct ap_block_thread *t, const struct ap_entry *e
 
 static void select_block(struct ap_block_thread *t, uint64_t row0, uint64_t rows, size_t block) {
   uint64_t first = block * AP_BLOCK_ROWS;
-  t->row0 = row0 + first;
-  t->rows = rows - first < AP_BLOCK_ROWS ? rows - first : AP_BLOCK_ROWS;
+  t->at = (struct ap_block_rows){.row0 = row0 + first, .rows = rows - first < AP_BLOCK_ROWS ? rows - first : AP_BLOCK_ROWS, .channels = 1};
 }
 
 struct tile { uint64_t row0, rows; };
@@ -57,11 +56,11 @@ struct tile { uint64_t row0, rows; };
 static void run_on_block(struct ap_block_thread *t, const struct ap_entry *e, const struct tile *tile, size_t block) {
   uint64_t *cells = block_cells(t, block), *tag = t->tags + block * AP_COLUMN_WORDS, *mask = t->masks + block * AP_COLUMN_WORDS;
   select_block(t, tile->row0, tile->rows, block);
-  ap_kernel *fn = e->fn[t->rows < AP_BLOCK_ROWS];
+  ap_kernel *fn = e->fn[t->at.rows < AP_BLOCK_ROWS];
   if (e->kind == AP_ENTRY_LOAD) {
-    ap_block_fill(t, e->instr, cells + e->at[0]);
+    ap_block_fill(t, NULL, e->instr, cells + e->at[0]);
   } else if (e->kind == AP_ENTRY_STORE) {
-    ap_block_drain(t, e->instr, cells + e->at[0]);
+    ap_block_drain(t, NULL, e->instr, cells + e->at[0]);
   } else if (fn != NULL) {
     fn(cells + e->at[0], cells + e->at[1], cells + e->at[2], cells, tag, mask, e->instr->imm, &t->counts);
   } else {
@@ -122,7 +121,7 @@ void ap_block_tile(struct ap_block_thread *t, const struct ap_block_region *regi
   }
   for (size_t b = 0; b < t->blocks; b++) {
     select_block(t, at.row0, at.rows, b);
-    ap_block_mask(t->masks + b * AP_COLUMN_WORDS, t->rows);
+    ap_order_mask(NULL, &t->at, t->masks + b * AP_COLUMN_WORDS);
     memset(t->tags + b * AP_COLUMN_WORDS, 0, COLUMN_BYTES);
     for (size_t z = 0; z < plan->nzero; z++) {
       memset(block_cells(t, b) + (size_t)plan->zero[z].first * AP_COLUMN_WORDS, 0, plan->zero[z].count * COLUMN_BYTES);

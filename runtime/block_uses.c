@@ -14,7 +14,24 @@ static struct ap_block_calls blocks_of_rows(uint64_t rows) {
   return (struct ap_block_calls){rows / AP_BLOCK_ROWS, rows % AP_BLOCK_ROWS != 0};
 }
 
-struct ap_block_calls ap_block_count(const struct ap_grid *grid) {
+static struct ap_block_calls count_channels(const struct ap_row_order *order) {
+  struct ap_block_calls one = blocks_of_rows(order->positions);
+  uint64_t groups = order->channels >> order->shift;
+  bool rest = (order->channels & ((1u << order->shift) - 1)) != 0, full = order->positions << order->shift == AP_BLOCK_ROWS;
+  if (order->shift == 0) {
+    return (struct ap_block_calls){order->channels * one.whole, order->channels * one.partial};
+  }
+  return (struct ap_block_calls){full ? groups : 0, (full ? 0 : groups) + rest};
+}
+
+struct ap_block_calls ap_block_count(const struct ap_run *run, const struct ap_grid *grid) {
+  return ap_order_count(&run->orders[grid - run->program->grids], grid);
+}
+
+struct ap_block_calls ap_order_count(const struct ap_row_order *order, const struct ap_grid *grid) {
+  if (order != NULL && order->channels > 0) {
+    return count_channels(order);
+  }
   uint64_t rows = ap_grid_rows(grid), tiles = rows / grid->tile_rows;
   struct ap_block_calls tile = blocks_of_rows(grid->tile_rows), last = blocks_of_rows(rows % grid->tile_rows);
   return (struct ap_block_calls){tiles * tile.whole + last.whole, tiles * tile.partial + last.partial};
@@ -47,7 +64,7 @@ static void add_region(struct ap_block_uses *uses, const struct ap_run *run, con
   const struct ap_program *p = run->program;
   struct ap_block_calls calls[AP_MAX_LOOP_NEST + 1];
   unsigned depth = 0;
-  calls[0] = ap_block_count(&p->grids[p->code[region->grid].index]);
+  calls[0] = ap_block_count(run, &p->grids[p->code[region->grid].index]);
   for (uint32_t i = region->grid + 1; i < region->end; i++) {
     const struct ap_instr *instr = &p->code[i];
     struct ap_block_calls now = calls[depth];

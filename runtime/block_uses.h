@@ -4,12 +4,14 @@
 #ifndef AP_BLOCK_USES_H
 #define AP_BLOCK_USES_H
 
+#include "runtime/row_order.h"
 #include "runtime/run.h"
 
 struct ap_block_calls { uint64_t whole, partial; };  // on blocks of 512 rows, and on those with fewer
 
-// Blocks of a grid.
-struct ap_block_calls ap_block_count(const struct ap_grid *grid);
+// Blocks of a grid, in the best order of its rows; in a certain one (which may be NULL).
+struct ap_block_calls ap_block_count(const struct ap_run *run, const struct ap_grid *grid);
+struct ap_block_calls ap_order_count(const struct ap_row_order *order, const struct ap_grid *grid);
 
 struct ap_block_uses {
   size_t *first;                                   // by table: its first item

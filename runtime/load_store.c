@@ -27,15 +27,14 @@ struct row_walk {
   uint64_t left;
 };
 
-static void walk_begin(struct row_walk *w, const struct ap_program *p, const struct ap_instr *instr, uint64_t row0,
-                       uint64_t rows) {
-  w->desc = &p->descs[instr->index];
-  w->grid = &p->grids[w->desc->grid];
+static void walk_begin(struct row_walk *w, const struct ap_program *p, const struct ap_move *move, uint64_t row0, uint64_t rows) {
+  w->desc = move->desc;
+  w->grid = move->grid;
   w->tensor = &p->tensors[w->desc->tensor];
   w->left = rows;
   for (w->fast = 3; w->fast > 0 && w->grid->count[w->fast] == 1; w->fast--) {
   }
-  uint32_t tap = instr->tap;
+  uint32_t tap = move->tap;
   for (int k = 3; k >= 0; k--) {
     w->r[k] = (uint32_t)(row0 % w->grid->count[k]);
     row0 /= w->grid->count[k];
@@ -164,10 +163,10 @@ static void shift_down(void *all, unsigned size, uint64_t rows, unsigned bit) {
 }
 #undef SHIFT_DOWN
 
-void ap_rows_gather(const struct ap_run *run, const struct ap_instr *instr, uint64_t row0, uint64_t rows, void *out) {
+void ap_rows_gather(const struct ap_run *run, const struct ap_move *move, uint64_t row0, uint64_t rows, void *out) {
   struct row_walk walk;
   struct row_run part;
-  walk_begin(&walk, run->program, instr, row0, rows);
+  walk_begin(&walk, run->program, move, row0, rows);
   const struct ap_memory *memory = ap_run_memory(run, walk.desc->tensor);
   for (uint64_t at = 0; walk_next(&walk, &part); at += part.count) {
     gather(memory, &part, walk.desc->pad_value << walk.desc->bit, out, at);
@@ -177,20 +176,20 @@ void ap_rows_gather(const struct ap_run *run, const struct ap_instr *instr, uint
   }
 }
 
-void ap_rows_scatter(const struct ap_run *run, const struct ap_instr *instr, uint64_t row0, uint64_t rows, const void *in) {
+void ap_rows_scatter(const struct ap_run *run, const struct ap_move *move, uint64_t row0, uint64_t rows, const void *in) {
   struct row_walk walk;
   struct row_run part;
-  walk_begin(&walk, run->program, instr, row0, rows);
+  walk_begin(&walk, run->program, move, row0, rows);
   const struct ap_memory *memory = ap_run_memory(run, walk.desc->tensor);
   for (uint64_t at = 0; walk_next(&walk, &part); at += part.count) {
     scatter(memory, &part, in, at);
   }
 }
 
-void ap_rows_inside(const struct ap_run *run, const struct ap_instr *instr, uint64_t row0, uint64_t rows, uint64_t *inside) {
+void ap_rows_inside(const struct ap_run *run, const struct ap_move *move, uint64_t row0, uint64_t rows, uint64_t *inside) {
   struct row_walk walk;
   struct row_run part;
-  walk_begin(&walk, run->program, instr, row0, rows);
+  walk_begin(&walk, run->program, move, row0, rows);
   memset(inside, 0, 8 * sizeof *inside);
   for (uint64_t at = 0; walk_next(&walk, &part); at += part.count) {
     for (uint64_t r = at + part.low, end = at + part.high; r < end; r += 64 - r % 64) {
@@ -204,8 +203,9 @@ bool ap_rows_mark(const struct ap_run *run, const struct ap_instr *instr, uint64
   const struct ap_program *p = run->program;
   struct row_walk walk;
   struct row_run part;
+  struct ap_move move = ap_move_of(p, instr);
   uint64_t twice = 0;
-  walk_begin(&walk, p, instr, 0, ap_grid_rows(&p->grids[p->descs[instr->index].grid]));
+  walk_begin(&walk, p, &move, 0, ap_grid_rows(&p->grids[p->descs[instr->index].grid]));
   while (twice == 0 && walk_next(&walk, &part)) {
     for (uint64_t i = part.low; i < part.high; i++) {
       uint64_t element = part.first + i * part.step, bit = (uint64_t)1 << element % 64;
@@ -218,8 +218,9 @@ bool ap_rows_mark(const struct ap_run *run, const struct ap_instr *instr, uint64
 
 void ap_run_load(struct ap_run *run, const struct ap_instr *instr, uint64_t row0) {
   struct ap_cap *cap = &run->cap;
-  unsigned size = ap_run_memory(run, run->program->descs[instr->index].tensor)->size;
-  ap_rows_gather(run, instr, row0, cap->rows, run->gathered);
+  struct ap_move move = ap_move_of(run->program, instr);
+  unsigned size = ap_run_memory(run, move.desc->tensor)->size;
+  ap_rows_gather(run, &move, row0, cap->rows, run->gathered);
   ap_slice(run->gathered, size, cap->rows, ap_cap_column(cap, instr->f[0].col), cap->words, instr->f[0].width);
   cap->events.load += instr->f[0].width;
   cap->events.load_bits += instr->f[0].width * cap->rows;
@@ -227,9 +228,10 @@ void ap_run_load(struct ap_run *run, const struct ap_instr *instr, uint64_t row0
 
 void ap_run_store(struct ap_run *run, const struct ap_instr *instr, uint64_t row0) {
   struct ap_cap *cap = &run->cap;
-  unsigned size = ap_run_memory(run, run->program->descs[instr->index].tensor)->size;
+  struct ap_move move = ap_move_of(run->program, instr);
+  unsigned size = ap_run_memory(run, move.desc->tensor)->size;
   ap_unslice(ap_cap_column(cap, instr->f[0].col), cap->words, instr->f[0].width, run->gathered, size, cap->rows);
-  ap_rows_scatter(run, instr, row0, cap->rows, run->gathered);
+  ap_rows_scatter(run, &move, row0, cap->rows, run->gathered);
   cap->events.store += instr->f[0].width;
   cap->events.store_bits += instr->f[0].width * cap->rows;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/block_engine.h"
+#include "runtime/row_order.h"
 
 #define MAX_MEMORY_BYTES ((uint64_t)1 << 34)  // all tensors of one program
 
@@ -107,6 +108,7 @@ struct ap_run *ap_run_new(const struct ap_program *program, struct bf_diags *dia
   run->desc_cycles = bf_alloc((size_t)program->ndescs + 1, sizeof *run->desc_cycles);
   resolve_micros(run);
   ap_run_plan(run);
+  run->orders = ap_row_orders_new(run);
   return run;
 }
 
@@ -135,6 +137,7 @@ void ap_run_free(struct ap_run *run) {
   free(run->planes);
   free(run->gathered);
   free(run->desc_cycles);
+  free(run->orders);
   free(run);
 }
 

@@ -58,9 +58,9 @@ static bool find_dimension(struct ap_plane_view *view, const struct view_rows *r
   return true;
 }
 
-bool ap_plane_view(const struct ap_run *run, const struct ap_instr *load, struct ap_plane_view *view, struct ap_plane_access *out) {
+bool ap_plane_view(const struct ap_run *run, const struct ap_move *load, struct ap_plane_view *view, struct ap_plane_access *out) {
   const struct ap_program *p = run->program;
-  const struct ap_desc *desc = &p->descs[load->index];
+  const struct ap_desc *desc = load->desc;
   const struct ap_tensor *tensor = &p->tensors[desc->tensor];
   struct view_rows rows = {0};
   bool first = true;
@@ -68,8 +68,8 @@ bool ap_plane_view(const struct ap_run *run, const struct ap_instr *load, struct
   const struct ap_tensor *root = &p->tensors[view->root];
   *out = (struct ap_plane_access){.tensor = view->root, .whole = true, .repeat = 1, .bit = desc->bit, .bits = desc->bits};
   memcpy(view->shape, tensor->shape, sizeof view->shape);
-  if (tensor->bits > root->bits || load->f[0].width != desc->bits || tensor->shape[3] != root->shape[3] ||
-      !find_rows(desc, &p->grids[desc->grid], load->tap, view, &rows) || rows.low[3] < 0 || rows.low[3] >= tensor->shape[3]) {
+  if (tensor->bits > root->bits || load->width != desc->bits || tensor->shape[3] != root->shape[3] ||
+      !find_rows(desc, load->grid, load->tap, view, &rows) || rows.low[3] < 0 || rows.low[3] >= tensor->shape[3]) {
     return false;
   }
   for (unsigned k = 0; k < 3; k++) {

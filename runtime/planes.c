@@ -49,10 +49,10 @@ static bool row_step(const struct ap_desc *desc, const struct ap_grid *grid, con
   return true;
 }
 
-bool ap_plane_access(const struct ap_run *run, const struct ap_instr *move, struct ap_plane_access *out) {
+bool ap_plane_access(const struct ap_run *run, const struct ap_move *move, struct ap_plane_access *out) {
   const struct ap_program *program = run->program;
-  const struct ap_desc *desc = &program->descs[move->index];
-  const struct ap_grid *grid = &program->grids[desc->grid];
+  const struct ap_desc *desc = move->desc;
+  const struct ap_grid *grid = move->grid;
   const struct ap_tensor *tensor = &program->tensors[desc->tensor];
   uint32_t root = ap_tensor_root(program, desc->tensor), tap = move->tap;
   int64_t channels = program->tensors[root].shape[3], step, element = 0;
@@ -61,7 +61,7 @@ bool ap_plane_access(const struct ap_run *run, const struct ap_instr *move, stru
     pitch[k] = pitch[k + 1] * tensor->shape[k + 1];
   }
   uint64_t repeat;
-  bool fits = tensor->bits <= program->tensors[root].bits && move->f[0].width == desc->bits;
+  bool fits = tensor->bits <= program->tensors[root].bits && move->width == desc->bits;
   if (ap_planes_too_large(&run->planes[root]) || !fits || !row_step(desc, grid, pitch, &step, &repeat) ||
       (step != 0 && step != channels)) {
     return false;

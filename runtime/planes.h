@@ -12,6 +12,7 @@
 
 struct ap_run;
 struct ap_memory;
+struct ap_row_order;
 struct ap_planes {
   void *owned;                   // the memory that `words` lie in
   uint64_t *words;               // channels that share blocks × blocks × room × 8, of which bits are used; NULL until they are used
@@ -25,6 +26,13 @@ struct ap_planes {
   bool memory_written;           // the array of elements has been written to; until then it is zeros, and so are planes that are not current
 };
 
+// A load or store as its descriptor and grid say, or as an engine sees it that takes the rows of one channel after the other (runtime/row_order.h).
+struct ap_move { const struct ap_desc *desc; const struct ap_grid *grid; uint32_t tap; unsigned width; };
+static inline struct ap_move ap_move_of(const struct ap_program *program, const struct ap_instr *move) {
+  const struct ap_desc *desc = &program->descs[move->index];
+  return (struct ap_move){desc, &program->grids[desc->grid], move->tap, move->f[0].width};
+}
+
 // How the rows of a load or store lie in the planes of a tensor, or of a view of it: row r is position `position` + r / repeat of the channel.
 struct ap_plane_access {
   struct ap_planes *planes;      // NULL if the rows are successive positions of neither
@@ -35,13 +43,17 @@ struct ap_plane_access {
   uint64_t repeat;               // of a load: successive rows that see the same position
   uint64_t period;               // of a load: row r sees what row r % period does; 0: rows do not return
   bool changes;                  // of a load: the stage stores there, too
+  const struct ap_row_order *order;       // rows are taken channel by channel: all this is of the first one; NULL: as the grid numbers them
+  uint64_t step;                 // from a channel of the grid to the next: channels of the planes (0 or 1), elements of the constants
+  const struct ap_memory *constants;      // not in planes: element `element` of these, the same for all rows of a channel
+  uint64_t element;
   uint8_t bit, bits;             // columns of each position that are moved
   uint64_t pad;                  // of a load: value of the rows that are not
   const struct ap_instr *move;
   const uint64_t *inside;        // where not whole: the rows that are, 8 words for each block of the grid; NULL: not worked out
 };
 // False if the rows are not successive positions of the tensor.
-bool ap_plane_access(const struct ap_run *run, const struct ap_instr *move, struct ap_plane_access *out);
+bool ap_plane_access(const struct ap_run *run, const struct ap_move *move, struct ap_plane_access *out);
 
 // Successive rows that see the same element: those along the fastest dimensions that select nothing. Returns the dimension before them, or -1.
 int ap_repeated_rows(const struct ap_desc *desc, const struct ap_grid *grid, uint64_t *repeat);
@@ -53,7 +65,7 @@ struct ap_plane_view {
   struct ap_planes planes;
 };
 // The view in which the rows of a load are successive, its planes without memory, and where they lie in it. False if there is none.
-bool ap_plane_view(const struct ap_run *run, const struct ap_instr *load, struct ap_plane_view *view, struct ap_plane_access *out);
+bool ap_plane_view(const struct ap_run *run, const struct ap_move *load, struct ap_plane_view *view, struct ap_plane_access *out);
 bool ap_plane_same_view(const struct ap_plane_view *a, const struct ap_plane_view *b);  // but for their planes
 // Fills the planes of a view from those of its tensor, which are current.
 void ap_plane_view_update(const struct ap_run *run, struct ap_plane_view *view);
@@ -99,6 +111,8 @@ struct ap_plane_read {
   int64_t position;              // of row 0
   const uint64_t *inside;
   uint64_t pad;
+  unsigned shift;                // 2^shift spans of 8 >> shift words each begin with row 0, all of this channel, or
+  bool apart;                    // each of the next one
 };
 typedef void ap_plane_reader(const struct ap_planes *planes, const struct ap_plane_read *read, uint64_t *to);  // columns of 8 words, 512 rows
 ap_plane_reader *ap_plane_reader_variant(unsigned i);  // NULL beyond the last or if this processor cannot run it; the last is the best

@@ -46,10 +46,11 @@ bool ap_row_view(const struct ap_run *run, const struct ap_instr *load, struct a
 // Rows [row0, row0 + 512) of a load, row0 in the first period.
 static void gather_rows(const struct ap_run *run, const struct ap_row_view *view, const struct ap_instr *load, uint64_t row0, unsigned size,
                         uint8_t *elements) {
+  struct ap_move move = ap_move_of(run->program, load);
   uint64_t row = row0;
   for (uint64_t at = 0; at < AP_BLOCK_ROWS;) {
     uint64_t left = view->period - row, room = AP_BLOCK_ROWS - at, rows = left < room ? left : room;
-    ap_rows_gather(run, load, row, rows, elements + at * size);
+    ap_rows_gather(run, &move, row, rows, elements + at * size);
     at += rows;
     row = 0;
   }

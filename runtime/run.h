@@ -43,6 +43,7 @@ struct ap_run {
   void *gathered;                        // elements of one tile, the largest tile times 8 bytes
   const struct ap_micro **code_micro;    // microcode of code[i], NULL if none
   const struct ap_micro ***table_micro;  // of tables[t].items[i]
+  struct ap_row_order *orders;           // by grid: the best order for the block engine
   uint64_t *desc_cycles;                 // port cycles of a load or store of the present tile; 0: not known yet
   struct ap_region *regions;
   size_t nregions;
@@ -69,10 +70,10 @@ void ap_run_store(struct ap_run *run, const struct ap_instr *instr, uint64_t row
 
 // Elements of rows [row0, row0 + rows) of a load to `out`, `size` bytes each (that of the tensor's memory), shifted down by the
 // descriptor's `bit`, and of a store from `in`.
-void ap_rows_gather(const struct ap_run *run, const struct ap_instr *instr, uint64_t row0, uint64_t rows, void *out);
-void ap_rows_scatter(const struct ap_run *run, const struct ap_instr *instr, uint64_t row0, uint64_t rows, const void *in);
+void ap_rows_gather(const struct ap_run *run, const struct ap_move *move, uint64_t row0, uint64_t rows, void *out);
+void ap_rows_scatter(const struct ap_run *run, const struct ap_move *move, uint64_t row0, uint64_t rows, const void *in);
 // Sets the bits of the rows of a block (at most 512) whose elements are inside the tensor; the others of the 8 words are 0.
-void ap_rows_inside(const struct ap_run *run, const struct ap_instr *instr, uint64_t row0, uint64_t rows, uint64_t *inside);
+void ap_rows_inside(const struct ap_run *run, const struct ap_move *move, uint64_t row0, uint64_t rows, uint64_t *inside);
 // Marks the elements that a store writes for all rows of its grid in a set of bits. False if one of them was marked before.
 bool ap_rows_mark(const struct ap_run *run, const struct ap_instr *instr, uint64_t *marked);
 
