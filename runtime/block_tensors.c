@@ -273,7 +273,7 @@ void ap_block_find_planes(const struct ap_run *run, struct ap_block_plan *plan) 
 
 // Of a block whose rows are taken channel by channel.
 static bool channels_in_place(const struct ap_plane_access *x) {
-  if (x->constants != NULL || !x->whole || x->position % AP_BLOCK_ROWS != 0) {
+  if (x->constants != NULL || !x->whole || x->limit < x->order->channels || x->position % AP_BLOCK_ROWS != 0) {
     return false;
   }
   uint32_t inner = (1u << x->order->shift) - 1;

@@ -56,8 +56,22 @@ static void load_constants(const struct ap_block_thread *t, const struct ap_plan
 
 // --- planes ----------------------------------------------------------------------------------------------
 
+// Takes channels that are not the tensor's out of the rows inside; false: none is left.
+static bool limit_inside(const struct ap_block_thread *t, const struct ap_plane_access *x, struct ap_plane_read *read, uint64_t *inside) {
+  uint32_t there = x->limit > t->at.channel ? x->limit - t->at.channel : 0;
+  if (there >= t->at.channels) {
+    return true;
+  }
+  unsigned words = there * (AP_COLUMN_WORDS >> x->order->shift);
+  for (unsigned w = 0; w < AP_COLUMN_WORDS; w++) {
+    inside[w] = w >= words ? 0 : read->inside != NULL ? read->inside[w] : ~(uint64_t)0;
+  }
+  read->inside = inside;
+  return there > 0;
+}
+
 void ap_block_load_channels(struct ap_block_thread *t, const struct ap_plane_access *x, uint64_t *to) {
-  _Alignas(64) uint64_t inside[AP_COLUMN_WORDS];
+  _Alignas(64) uint64_t inside[AP_COLUMN_WORDS], limited[AP_COLUMN_WORDS];
   if (x->constants != NULL) {
     load_constants(t, x, to);
     return;
@@ -70,6 +84,9 @@ void ap_block_load_channels(struct ap_block_thread *t, const struct ap_plane_acc
     struct ap_move move = ap_move_of(t->run->program, x->move);
     ap_channel_rows_inside(t->run, x->order, &move, t->at.row0, t->at.rows, inside);
     read.inside = inside;
+  }
+  if (!limit_inside(t, x, &read, limited)) {
+    read.channel = 0;  // any: nothing of it is seen
   }
   t->read_planes(x->planes, &read, to);
 }

@@ -45,6 +45,7 @@ struct ap_plane_access {
   bool changes;                  // of a load: the stage stores there, too
   const struct ap_row_order *order;       // rows are taken channel by channel: all this is of the first one; NULL: as the grid numbers them
   uint64_t step;                 // from a channel of the grid to the next: channels of the planes (0 or 1), elements of the constants
+  uint32_t limit;                // of a load: channels of the grid that are inside of the tensor; the others are padding
   const struct ap_memory *constants;      // not in planes: element `element` of these, the same for all rows of a channel
   uint64_t element;
   uint8_t bit, bits;             // columns of each position that are moved

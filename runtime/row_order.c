@@ -110,7 +110,7 @@ static bool constant_access(const struct ap_run *run, const struct ap_row_order 
     step += (uint64_t)stride * pitch;
   }
   *out = (struct ap_plane_access){.tensor = root, .whole = true, .repeat = 1, .bit = desc->bit, .bits = desc->bits, .order = order,
-                                  .constants = &run->memory[root], .element = element, .step = step};
+                                  .limit = order->channels, .constants = &run->memory[root], .element = element, .step = step};
   return true;
 }
 
@@ -120,7 +120,7 @@ static bool fits_store(const struct ap_row_order *order, const struct ap_plane_a
   uint32_t inner = (1u << order->shift) - 1;
   bool together = x->position == 0 && planes->positions == order->positions && (x->channel & inner) == 0 &&
                   ((end & inner) == 0 || end == planes->channels);
-  return x->step == 1 && x->whole && (order->shift > 0 ? together : x->position % 64 == 0);
+  return x->step == 1 && x->whole && x->limit == order->channels && (order->shift > 0 ? together : x->position % 64 == 0);
 }
 
 bool ap_channel_access(const struct ap_run *run, const struct ap_row_order *order, const struct ap_move *move, bool store,
@@ -136,15 +136,19 @@ bool ap_channel_access(const struct ap_run *run, const struct ap_row_order *orde
     return false;
   }
   const struct ap_planes *planes = in_tensor ? out->planes : &view->planes;
-  uint32_t last = steps ? order->channels - 1 : 0;
-  int64_t low = lowest(move, 3);
-  out->order = order;
-  out->step = steps;
-  if ((steps && (desc->row_dim[3] != 3 || desc->row_stride[3] != 1)) || low < 0 || low + last >= run->program->tensors[desc->tensor].shape[3] ||
-      (uint64_t)out->channel + last >= planes->channels) {
+  int64_t low = lowest(move, 3), left = (int64_t)run->program->tensors[desc->tensor].shape[3] - low;
+  if ((steps && (desc->row_dim[3] != 3 || desc->row_stride[3] != 1)) || low < 0 || (!steps && left <= 0)) {
     return false;
   }
-  return !store || fits_store(order, out);
+  out->order = order;
+  out->step = steps;
+  out->limit = !steps || left >= order->channels ? order->channels : left > 0 ? (uint32_t)left : 0;
+  if (out->limit == 0) {
+    out->channel = 0;
+    out->whole = true;
+  }
+  uint32_t last = steps && out->limit > 0 ? out->limit - 1 : 0;
+  return (uint64_t)out->channel + last < planes->channels && (!store || fits_store(order, out));
 }
 
 // --- which order -----------------------------------------------------------------------------------------
