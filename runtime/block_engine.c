@@ -65,7 +65,7 @@ static void keep_sources(struct ap_blocks_pool *pool, unsigned self) {
     uint64_t block = piece % plan->area_blocks, first = piece / plan->area_blocks * KEPT_AT_ONCE;
     for (uint64_t i = first; i < first + KEPT_AT_ONCE && i < plan->nsources; i++) {
       const struct ap_source *s = &plan->sources[i];
-      if (s->placed && block < ap_grid_tiles(s->grid) * ap_tile_blocks(s->grid)) {
+      if (s->placed && block < s->blocks) {
         ap_block_keep(&pool->blocks->threads[self], s, block);
       }
     }

@@ -121,9 +121,9 @@ static void begin_lane(struct ap_block_thread *t, struct ap_block_lane *lane, co
   lane->cells = t->cells + i * ap_lane_columns(t->run->program) * AP_COLUMN_WORDS;
   lane->masks = t->masks + i * AP_COLUMN_WORDS;
   lane->tags = t->tags + i * AP_COLUMN_WORDS;
-  lane->area = t->cache->words + lane->at.block * plan->area_columns * AP_COLUMN_WORDS;
   lane->along[0] = lane->at.row0 / AP_BLOCK_ROWS;
   lane->along[1] = lane->at.block;
+  lane->area = t->cache->words + (order != NULL ? lane->along[0] : lane->at.block) * plan->area_columns * AP_COLUMN_WORDS;
   lane->fn = t->fns[ap_order_mask(order, &lane->at, lane->masks)];
   lane->base[0] = lane->cells;
   for (unsigned k = 1; k < plan->nbases; k++) {
@@ -216,6 +216,10 @@ static void run_wide(struct ap_block_thread *t, const struct member *m, const st
   find_operands(m, w, operand);
   if (w->kind == AP_WIDE_KERNEL) {
     lane->fn[w->kernel](operand[0], operand[1], operand[2], lane->cells, lane->tags, lane->masks, w->imm, &t->counts);
+    return;
+  }
+  if (w->kind == AP_WIDE_CONSTANTS) {
+    t->spread->bytes(w->planes->values + lane->at.channel, w->planes->order->shift, w->planes->bits, operand[0]);
     return;
   }
   select_lane(t, lane);
@@ -343,6 +347,11 @@ static void run_group(struct ap_block_thread *t, const struct ap_bundle *bundle,
 
 void ap_block_piece(struct ap_block_thread *t, const struct ap_bundle *bundle, uint64_t piece) {
   uint32_t groups = ap_bundle_groups(bundle);
+  uint64_t along = (bundle->blocks + bundle->group - 1) / bundle->group;
+  if (t->plan->regions[bundle->first].order != NULL) {  // blocks of one channel after the other see the same kept columns
+    run_group(t, bundle, (uint32_t)(piece / along), piece % along);
+    return;
+  }
   if (!t->plan->blockwise) {
     run_group(t, bundle, (uint32_t)(piece % groups), piece / groups);
     return;

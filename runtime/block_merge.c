@@ -84,7 +84,7 @@ static void add_wide(struct merger *m, unsigned i, const struct ap_call *call, c
   } else if (call->kind == AP_CALL_PATTERN) {
     w->kind = AP_WIDE_PATTERN;
   } else if (e->kind != AP_ENTRY_KERNEL && e->planes != NULL && e->source == AP_NO_SOURCE) {
-    w->kind = e->kind == AP_ENTRY_STORE ? AP_WIDE_STORE_PLANES : AP_WIDE_LOAD_PLANES;
+    w->kind = e->kind == AP_ENTRY_STORE ? AP_WIDE_STORE_PLANES : e->planes->values != NULL ? AP_WIDE_CONSTANTS : AP_WIDE_LOAD_PLANES;
     w->planes = e->planes;
   }
   for (unsigned slot = 0; slot < 3; slot++) {

@@ -187,6 +187,16 @@ static const struct ap_grid *grid_of(const struct builder *b, const struct ap_en
   return &b->program->grids[b->program->descs[e->instr->index].grid];
 }
 
+static uint64_t area_blocks(const struct ap_row_order *order, const struct ap_grid *grid) {
+  return order != NULL ? order->each : ap_order_blocks(NULL, grid);
+}
+
+// Whether blocks of other channels load the same again.
+static bool same_for_channels(const struct ap_entry *load) {
+  const struct ap_row_order *order = load->order;
+  return load->planes != NULL && load->planes->constants == NULL && load->planes->step == 0 && order->channels > 1u << order->shift;
+}
+
 static bool changes(const struct ap_entry *load) { return load->planes != NULL && load->planes->changes; }
 
 static void find_sources(struct builder *b) {
@@ -202,7 +212,7 @@ static void find_sources(struct builder *b) {
   plan->sources = bf_arena_alloc(&plan->arena, count + 1, sizeof *plan->sources);
   plan->bytes += count * sizeof *plan->sources;
   for (uint32_t r = 0; r < plan->stage->count; r++) {
-    uint64_t blocks = ap_order_blocks(plan->regions[r].order, plan->regions[r].grid);
+    uint64_t blocks = area_blocks(plan->regions[r].order, plan->regions[r].grid);
     plan->area_blocks = blocks > plan->area_blocks ? blocks : plan->area_blocks;
   }
   for (size_t i = 0, end; i < count; i = end) {
@@ -210,14 +220,15 @@ static void find_sources(struct builder *b) {
     for (end = i; end < count && compare_loads(&loads[i], &loads[end]) == 0; end++) {
       uses += loads[end]->source;
     }
-    bool kept = uses > 1 && !plan->tilewise && loads[i]->order == NULL && !changes(loads[i]) && !ap_block_in_place(b->run, grid_of(b, loads[i]), loads[i]);
+    bool returns = loads[i]->order == NULL ? uses > 1 : same_for_channels(loads[i]);
+    bool kept = returns && !plan->tilewise && !changes(loads[i]) && !ap_block_in_place(b->run, grid_of(b, loads[i]), loads[i]);
     for (size_t l = i; l < end; l++) {
       loads[l]->source = kept ? plan->nsources : AP_NO_SOURCE;
     }
     if (kept) {
       struct ap_source *s = &plan->sources[plan->nsources++];
       s->load = loads[i];
-      s->grid = grid_of(b, loads[i]);
+      s->blocks = area_blocks(loads[i]->order, grid_of(b, loads[i]));
       place_source(plan, s, s->load->instr->f[0].width);
     }
   }
@@ -454,6 +465,10 @@ void ap_block_plan_free(struct ap_block_plan *plan) {
     ap_row_view_free(plan->row_views[i]);
   }
   free(plan->row_views);
+  for (uint32_t i = 0; plan->channel_values != NULL && i < plan->ndescs; i++) {
+    free(plan->channel_values[i]);
+  }
+  free(plan->channel_values);
   free(plan->times);
   free(plan->zero);
   ap_block_forget_orders(plan);

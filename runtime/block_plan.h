@@ -62,10 +62,10 @@ struct ap_entry {
   bool stepwise;                   // operands overlap so that only the steps one by one give what they should, or altered patterns
 };
 
-// What is loaded more than once in a stage: kept for all blocks of its grid.
+// What is loaded more than once in a stage: kept for all blocks of its grid, or where rows are taken channel by channel for those of one channel.
 struct ap_source {
   const struct ap_entry *load;     // one of its loads
-  const struct ap_grid *grid;
+  uint64_t blocks;                 // that it is kept for
   bool placed;                     // there was room for it
   size_t column;                   // from the begin of a block's area
 };
@@ -104,7 +104,7 @@ enum ap_block_place { AP_PLACE_CELLS, AP_PLACE_AREA, AP_PLACE_ZEROS, AP_PLACE_PL
 #define AP_SHORT_WIDE 0xfffu
 _Static_assert(AP_BLOCK_LANES <= 16 && (AP_MAX_COLUMNS + 24) * AP_BLOCK_LANES <= 0x10000, "lanes and their columns fit a short call");
 // The same written out. Moves of planes know all that they need, so that nothing of an entry has to be fetched.
-enum ap_wide_kind { AP_WIDE_KERNEL, AP_WIDE_PATTERN, AP_WIDE_LOAD_PLANES, AP_WIDE_STORE_PLANES, AP_WIDE_ENTRY };
+enum ap_wide_kind { AP_WIDE_KERNEL, AP_WIDE_PATTERN, AP_WIDE_CONSTANTS, AP_WIDE_LOAD_PLANES, AP_WIDE_STORE_PLANES, AP_WIDE_ENTRY };
 struct ap_wide_call {
   union {
     uint64_t imm;                         // KERNEL
@@ -153,6 +153,7 @@ struct ap_block_plan {
   struct ap_tensor_use *tensors; size_t ntensors, tensors_capacity;
   struct ap_plane_view *views[32]; size_t nviews;           // of tensors that it loads with a stride
   struct ap_row_view **row_views; size_t nrow_views, row_views_capacity, row_view_bytes;  // of constants
+  uint8_t **channel_values; uint32_t ndescs;  // by descriptor: constants of its taps, of a channel of the grid after the other; NULL: none
   struct ap_source *sources; uint32_t nsources;
   size_t area_columns, area_blocks;  // loaded columns are kept in an area for each block of a grid
   struct ap_field base_field[AP_BLOCK_BASES]; unsigned nbases;

@@ -18,9 +18,7 @@ void ap_block_thread_init(struct ap_block_thread *t, const struct ap_run *run) {
   t->zeros = columns_alloc(AP_MAX_WIDTH);
   t->gathered = (uint8_t *)columns_alloc(AP_BLOCK_ROWS * sizeof(uint64_t) / COLUMN_BYTES);
   t->pattern_variant = ap_pattern_select();
-  for (unsigned i = 0; ap_channel_spread_variant(i) != NULL; i++) {
-    t->spread = ap_channel_spread_variant(i);
-  }
+  t->spread = ap_channel_spread_best();
 }
 
 void ap_block_thread_free(struct ap_block_thread *t) {
@@ -140,7 +138,8 @@ uint64_t *ap_block_in_planes(const struct ap_block_thread *t, const struct ap_en
 }
 
 void ap_block_keep(struct ap_block_thread *t, const struct ap_source *source, uint64_t block) {
-  if (ap_order_block(NULL, source->grid, block, &t->at)) {
+  const struct ap_grid *grid = &t->run->program->grids[t->run->program->descs[source->load->instr->index].grid];
+  if (ap_order_block(source->load->order, grid, block, &t->at)) {
     uint64_t *area = t->cache->words + block * t->plan->area_columns * AP_COLUMN_WORDS;
     ap_block_move_in(t, source->load, area + source->column * AP_COLUMN_WORDS);
   }

@@ -23,9 +23,13 @@ struct ap_block_lane {
   ap_kernel *const *fn;              // by microcode program
 };
 
-// Columns of 8 words, bit b of values[w] in all bits of word w of column b, in variants (NULL beyond the last).
-typedef void ap_channel_spread(const uint64_t *values, unsigned bits, uint64_t *to);
-ap_channel_spread *ap_channel_spread_variant(unsigned i);
+// Columns of 8 words in which all rows of a channel hold its value, in variants for the instruction sets of the host.
+struct ap_channel_spread {
+  void (*words)(const uint64_t *values, unsigned bits, uint64_t *to);                  // of 8 words of each column
+  void (*bytes)(const uint8_t *values, unsigned shift, unsigned bits, uint64_t *to);   // of 2^shift channels; 8 bytes are read
+};
+const struct ap_channel_spread *ap_channel_spread_variant(unsigned i);  // NULL beyond the last or if this processor cannot run it
+const struct ap_channel_spread *ap_channel_spread_best(void);
 
 struct ap_block_thread {
   const struct ap_run *run;
@@ -44,7 +48,7 @@ struct ap_block_thread {
   ap_plane_reader *read_planes;
   ap_kernel *const *fns[2];          // by microcode program: for whole blocks, and for those with rows outside the mask
   struct ap_block_rows at;
-  ap_channel_spread *spread;
+  const struct ap_channel_spread *spread;
   size_t blocks;                     // tilewise: of the tile
 
   struct ap_cap cap; bool cap_ready; uint64_t cap_rows;  // for steps between rows

@@ -174,6 +174,35 @@ static struct ap_row_view *row_view(const struct ap_run *run, struct ap_block_pl
   return plan->row_views[*number - 1];
 }
 
+// The constants of a tap for the channels of a grid, one byte each; NULL if they are larger, or too many.
+static const uint8_t *channel_values(const struct ap_run *run, struct ap_block_plan *plan, const struct ap_instr *load, const struct ap_plane_access *x) {
+  const struct ap_desc *desc = &run->program->descs[load->index];
+  uint64_t channels = x->order->channels, most = ROW_VIEW_BYTES - plan->row_view_bytes, taps = 1;
+  for (unsigned k = 0; k < 4; k++) {
+    taps = desc->tap_count[k] <= most ? taps * desc->tap_count[k] : most + 1;
+    if (taps > most) {
+      return NULL;
+    }
+  }
+  if (x->bits > 8 || channels > most || taps * channels + 8 > most) {
+    return NULL;
+  }
+  if (plan->channel_values == NULL) {
+    plan->ndescs = run->program->ndescs;
+    plan->channel_values = bf_alloc((size_t)plan->ndescs + 1, sizeof *plan->channel_values);
+  }
+  uint8_t **values = &plan->channel_values[load->index];
+  if (*values == NULL) {
+    *values = bf_alloc((size_t)(taps * channels) + 8, 1);
+    plan->row_view_bytes += (size_t)(taps * channels) + 8;
+  }
+  uint8_t *of_tap = *values + load->tap * channels;
+  for (uint64_t c = 0; c < channels; c++) {
+    of_tap[c] = (uint8_t)(ap_memory_get(x->constants, x->element + c * x->step) >> x->bit);
+  }
+  return of_tap;
+}
+
 // --- stages that load what they store --------------------------------------------------------------------
 
 struct stored { bool is; bool seen; int64_t position; uint8_t bits; };
@@ -241,6 +270,7 @@ void ap_block_find_planes(const struct ap_run *run, struct ap_block_plan *plan) 
       *kept = access;
       kept->move = e->instr;
       kept->pad = p->descs[e->instr->index].pad_value;
+      kept->values = access.constants != NULL ? channel_values(run, plan, e->instr, &access) : NULL;
       kept->inside = access.whole ? NULL : rows_inside(run, plan, &insides, e);
       e->planes = kept;
       plan->bytes += sizeof *kept;

@@ -13,8 +13,7 @@
 
 // --- constants -------------------------------------------------------------------------------------------
 
-// Columns in which all rows of a channel hold its value: by word of a column.
-static void spread_portable(const uint64_t *values, unsigned bits, uint64_t *to) {
+static void words_portable(const uint64_t *values, unsigned bits, uint64_t *to) {
   for (unsigned b = 0; b < bits; b++) {
     for (unsigned w = 0; w < AP_COLUMN_WORDS; w++) {
       *to++ = -(values[w] >> b & 1);
@@ -22,36 +21,70 @@ static void spread_portable(const uint64_t *values, unsigned bits, uint64_t *to)
   }
 }
 
-#if defined(__x86_64__)
-__attribute__((target("avx512f"))) static void spread_avx512(const uint64_t *values, unsigned bits, uint64_t *to) {
-  __m512i all = _mm512_loadu_si512(values), bit = _mm512_set1_epi64(1);
-  for (unsigned b = 0; b < bits; b++, to += AP_COLUMN_WORDS) {
-    _mm512_store_si512(to, _mm512_maskz_set1_epi64(_mm512_test_epi64_mask(all, bit), -1));
-    bit = _mm512_slli_epi64(bit, 1);
+static void bytes_portable(const uint8_t *values, unsigned shift, unsigned bits, uint64_t *to) {
+  uint64_t words[AP_COLUMN_WORDS];
+  for (unsigned w = 0; w < AP_COLUMN_WORDS; w++) {
+    words[w] = values[w << shift >> 3];
   }
+  words_portable(words, bits, to);
+}
+
+#if defined(__x86_64__)
+#define SPREAD(all)                                                                                \
+  do {                                                                                             \
+    __m512i bit = _mm512_set1_epi64(1);                                                            \
+    for (unsigned b = 0; b < bits; b++, to += AP_COLUMN_WORDS) {                                   \
+      _mm512_store_si512(to, _mm512_maskz_set1_epi64(_mm512_test_epi64_mask(all, bit), -1));       \
+      bit = _mm512_slli_epi64(bit, 1);                                                             \
+    }                                                                                              \
+  } while (0)
+__attribute__((target("avx512f"))) static void words_avx512(const uint64_t *values, unsigned bits, uint64_t *to) {
+  __m512i all = _mm512_loadu_si512(values);
+  SPREAD(all);
+}
+
+__attribute__((target("avx512f"))) static void bytes_avx512(const uint8_t *values, unsigned shift, unsigned bits, uint64_t *to) {
+  __m512i channels = _mm512_cvtepu8_epi64(_mm_loadl_epi64((const __m128i *)(const void *)values));
+  __m512i number = _mm512_srl_epi64(_mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0), _mm_cvtsi32_si128((int)(3 - shift)));
+  __m512i all = _mm512_permutexvar_epi64(number, channels);
+  SPREAD(all);
 }
 #endif
 
-ap_channel_spread *ap_channel_spread_variant(unsigned i) {
+const struct ap_channel_spread *ap_channel_spread_variant(unsigned i) {
+  static const struct ap_channel_spread portable = {words_portable, bytes_portable};
 #if defined(__x86_64__)
+  static const struct ap_channel_spread avx512 = {words_avx512, bytes_avx512};
   __builtin_cpu_init();
   if (i == 1 && __builtin_cpu_supports("avx512f")) {
-    return spread_avx512;
+    return &avx512;
   }
 #endif
-  return i == 0 ? spread_portable : NULL;
+  return i == 0 ? &portable : NULL;
+}
+
+const struct ap_channel_spread *ap_channel_spread_best(void) {
+  const struct ap_channel_spread *best = NULL;
+  for (unsigned i = 0; ap_channel_spread_variant(i) != NULL; i++) {
+    best = ap_channel_spread_variant(i);
+  }
+  return best;
 }
 
 static void load_constants(const struct ap_block_thread *t, const struct ap_plane_access *x, uint64_t *to) {
   uint64_t values[AP_COLUMN_WORDS] = {0};
   unsigned span = AP_COLUMN_WORDS >> x->order->shift;
+  if (x->values != NULL) {
+    t->spread->bytes(x->values + t->at.channel, x->order->shift, x->bits, to);
+    return;
+  }
   for (uint32_t c = 0; c < t->at.channels; c++) {
     uint64_t value = ap_memory_get(x->constants, x->element + (t->at.channel + c) * x->step) >> x->bit;
     for (unsigned w = 0; w < span; w++) {
       values[c * span + w] = value;
     }
   }
-  t->spread(values, x->bits, to);
+  t->spread->words(values, x->bits, to);
 }
 
 // --- planes ----------------------------------------------------------------------------------------------

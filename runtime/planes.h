@@ -48,6 +48,7 @@ struct ap_plane_access {
   uint32_t limit;                // of a load: channels of the grid that are inside of the tensor; the others are padding
   const struct ap_memory *constants;      // not in planes: element `element` of these, the same for all rows of a channel
   uint64_t element;
+  const uint8_t *values;         // the same, a byte for each channel of the grid and 7 beyond them; NULL: not there
   uint8_t bit, bits;             // columns of each position that are moved
   uint64_t pad;                  // of a load: value of the rows that are not
   const struct ap_instr *move;
