@@ -25,7 +25,7 @@ static const struct ap_block_order *order_of(const struct ap_block_thread *t, co
   _Atomic(struct ap_block_order *) *place = &bundle->orders[group];
   struct ap_block_order *there = atomic_load(place);
   if (there == NULL) {
-    struct ap_block_order *made = ap_block_order_new(t->run, plan, regions, lanes);
+    struct ap_block_order *made = ap_block_order_new(t->run, plan, regions, lanes, t->counted);
     if (atomic_compare_exchange_strong(place, &there, made)) {
       return made;
     }
@@ -220,6 +220,10 @@ static void run_wide(struct ap_block_thread *t, const struct member *m, const st
   }
   if (w->kind == AP_WIDE_CONSTANTS) {
     t->spread->bytes(w->planes->values + lane->at.channel, w->planes->order->shift, w->planes->bits, operand[0]);
+    return;
+  }
+  if (w->kind == AP_WIDE_COPY) {
+    memcpy(operand[0], operand[1], w->imm * COLUMN_BYTES);
     return;
   }
   select_lane(t, lane);

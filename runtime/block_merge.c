@@ -7,6 +7,7 @@
 #include "runtime/block_cursor.h"
 
 struct place { uint32_t column; uint8_t place; };
+#define NOT_LOADED UINT8_MAX  // a place
 enum { COLUMN_UNUSED, COLUMN_DEFINED, COLUMN_READ };  // what its first use does
 
 struct lane {
@@ -14,6 +15,7 @@ struct lane {
   uint32_t head;                        // what it calls next
   struct place base[AP_BLOCK_BASES];    // where fields with a base of their own are now
   unsigned char state[AP_MAX_COLUMNS];  // by column of its cells
+  struct place loaded[AP_MAX_COLUMNS];  // by column: where what was loaded there lies, if it has not been copied to the cells
 };
 
 struct merger {
@@ -22,6 +24,7 @@ struct merger {
   struct ap_block_order *order;
   struct lane *lanes;
   unsigned count;
+  bool counted;
   uint16_t *waiting;  // by head: lanes that call it next
   uint32_t done;      // head of lanes that are at their end
   size_t capacity, wide_capacity;
@@ -55,15 +58,6 @@ static uint32_t lane_column(const struct merger *m, unsigned i, uint32_t column)
   return (uint32_t)(i * ap_lane_columns(m->run->program)) + column;
 }
 
-static struct place operand(const struct merger *m, unsigned i, const struct ap_call *call, unsigned slot) {
-  if (call->base[slot] == 0) {
-    return (struct place){lane_column(m, i, call->at[slot]), AP_PLACE_CELLS};
-  }
-  struct place p = m->lanes[i].base[call->base[slot]];
-  p.column += call->at[slot];
-  return p;
-}
-
 static void use_columns(struct lane *lane, const struct ap_call *call, unsigned slot, unsigned char state) {
   for (unsigned b = 0, n = call->entry->instr->f[slot].width; b < n && call->base[slot] == 0; b++) {
     unsigned char *at = &lane->state[call->at[slot] + b];
@@ -72,6 +66,84 @@ static void use_columns(struct lane *lane, const struct ap_call *call, unsigned 
 }
 
 static void add_short(struct merger *m, uint64_t call) { BF_PUSH(m->order->calls, m->order->count, m->capacity) = call; }
+
+// --- columns that were loaded but not copied ---------------------------------------------------------------
+
+// Columns from `column` on that lie one behind the other where they were loaded from, at most `most`.
+static unsigned loaded_run(const struct lane *lane, unsigned column, unsigned most) {
+  struct place first = lane->loaded[column];
+  unsigned n = first.place != NOT_LOADED;
+  while (n > 0 && n < most && lane->loaded[column + n].place == first.place && lane->loaded[column + n].column == first.column + n) {
+    n++;
+  }
+  return n;
+}
+
+static void forget_loaded(struct lane *lane, unsigned column, unsigned count) {
+  for (unsigned b = 0; b < count; b++) {
+    lane->loaded[column + b].place = NOT_LOADED;
+  }
+}
+
+// Copies those of the columns to the cells that are not there.
+static void bring_loaded(struct merger *m, unsigned i, unsigned column, unsigned count) {
+  struct lane *lane = &m->lanes[i];
+  for (unsigned b = 0, n; b < count; b += n) {
+    n = loaded_run(lane, column + b, count - b);
+    if (n == 0) {
+      n = 1;
+      continue;
+    }
+    struct place from = lane->loaded[column + b];
+    BF_PUSH(m->order->wide, m->order->nwide, m->wide_capacity) =
+        (struct ap_wide_call){.imm = n, .column = {lane_column(m, i, column + b), from.column}, .place = {AP_PLACE_CELLS, from.place},
+                              .lane = (uint8_t)i, .kind = AP_WIDE_COPY};
+    add_short(m, AP_SHORT(AP_SHORT_WIDE, i, 0, 0, m->order->nwide - 1));
+    forget_loaded(lane, column + b, n);
+    for (unsigned c = column + b; c < column + b + n; c++) {
+      lane->state[c] = lane->state[c] == COLUMN_UNUSED ? COLUMN_DEFINED : lane->state[c];
+    }
+  }
+}
+
+// Where an operand that is read lies; it is copied to the cells if it is not all in one place.
+static struct place operand(struct merger *m, unsigned i, const struct ap_call *call, unsigned slot) {
+  struct lane *lane = &m->lanes[i];
+  unsigned width = call->entry->instr->f[slot].width, at = call->at[slot];
+  if (call->base[slot] != 0) {
+    struct place p = lane->base[call->base[slot]];
+    p.column += at;
+    return p;
+  }
+  if (width > 0 && loaded_run(lane, at, width) == width) {
+    return lane->loaded[at];
+  }
+  bring_loaded(m, i, at, width);
+  use_columns(lane, call, slot, COLUMN_READ);
+  return (struct place){lane_column(m, i, at), AP_PLACE_CELLS};
+}
+
+static bool fields_meet(const struct ap_call *call, unsigned x, unsigned y) {
+  struct ap_field a = call->entry->instr->f[x], b = call->entry->instr->f[y];
+  return a.width > 0 && b.width > 0 && a.col < b.col + b.width && b.col < a.col + a.width;
+}
+
+// Where an operand that is written lies. What was loaded there is still wanted unless all of it is overwritten unseen; cells that change are counted.
+static struct place target(struct merger *m, unsigned i, const struct ap_call *call, bool defined) {
+  struct lane *lane = &m->lanes[i];
+  unsigned width = call->entry->instr->f[0].width, at = call->at[0];
+  if (call->base[0] != 0) {
+    return operand(m, i, call, 0);
+  }
+  if (m->counted || !defined || fields_meet(call, 0, 1) || fields_meet(call, 0, 2)) {
+    bring_loaded(m, i, at, width);
+  }
+  forget_loaded(lane, at, width);
+  use_columns(lane, call, 0, defined ? COLUMN_DEFINED : COLUMN_READ);
+  return (struct place){lane_column(m, i, at), AP_PLACE_CELLS};
+}
+
+// --- calls -------------------------------------------------------------------------------------------------
 
 static void add_wide(struct merger *m, unsigned i, const struct ap_call *call, const struct place *at) {
   struct ap_wide_call *w = &BF_PUSH(m->order->wide, m->order->nwide, m->wide_capacity);
@@ -96,11 +168,15 @@ static void add_wide(struct merger *m, unsigned i, const struct ap_call *call, c
 
 static void add_kernel(struct merger *m, unsigned i, const struct ap_call *call) {
   const struct ap_entry *e = call->entry;
-  struct lane *lane = &m->lanes[i];
   struct place at[3];
-  for (unsigned slot = 0; slot < 3; slot++) {
-    at[slot] = operand(m, i, call, slot);
+  for (unsigned slot = 0; slot < 3 && e->stepwise; slot++) {
+    if (call->base[slot] == 0) {
+      bring_loaded(m, i, call->at[slot], e->instr->f[slot].width);
+    }
   }
+  at[1] = operand(m, i, call, 1);
+  at[2] = operand(m, i, call, 2);
+  at[0] = target(m, i, call, m->plan->facts[e->micro - m->run->program->micros].defines && !e->stepwise);
   bool fits = call->kind == AP_CALL_KERNEL && call->kernel < AP_SHORT_WIDE && e->instr->imm == 0 && e->instr->f[2].width == 0 &&
               at[0].place == AP_PLACE_CELLS && at[1].place < 16 && at[1].column < AP_SHORT_COLUMNS;
   if (fits) {
@@ -108,9 +184,6 @@ static void add_kernel(struct merger *m, unsigned i, const struct ap_call *call)
   } else {
     add_wide(m, i, call, at);
   }
-  use_columns(lane, call, 1, COLUMN_READ);
-  use_columns(lane, call, 2, COLUMN_READ);
-  use_columns(lane, call, 0, m->plan->facts[e->micro - m->run->program->micros].defines && !e->stepwise ? COLUMN_DEFINED : COLUMN_READ);
 }
 
 static uint8_t planes_place(const struct merger *m, const struct ap_plane_access *x) {
@@ -121,32 +194,50 @@ static uint8_t planes_place(const struct merger *m, const struct ap_plane_access
   return (uint8_t)(k < m->plan->nplaces ? k : 0);
 }
 
-static void add_call(struct merger *m, unsigned i, const struct ap_call *call) {
+// Where a load finds its columns without moving them; NOT_LOADED if it does not.
+static struct place find_loaded(const struct merger *m, const struct ap_entry *e) {
+  const struct ap_program *program = m->run->program;
+  struct place none = {0, NOT_LOADED};
+  if (e->source != AP_NO_SOURCE) {
+    return (struct place){(uint32_t)m->plan->sources[e->source].column, AP_PLACE_AREA};
+  }
+  uint8_t place = e->planes != NULL && e->planes->planes != NULL ? planes_place(m, e->planes) : 0;
+  if (place == 0 || !ap_block_in_place(m->run, &program->grids[program->descs[e->instr->index].grid], e)) {
+    return none;
+  }
+  const struct ap_planes *p = e->planes->planes;
+  uint64_t block = (uint64_t)e->planes->position / AP_BLOCK_ROWS, channel = e->planes->channel >> p->shift;
+  return (struct place){(uint32_t)((channel * p->blocks + block) * p->bits + e->planes->bit), place};
+}
+
+static void add_load(struct merger *m, unsigned i, const struct ap_call *call) {
   const struct ap_entry *e = call->entry;
   struct lane *lane = &m->lanes[i];
-  struct place own[3] = {{0}};
-  if (e->kind == AP_ENTRY_KERNEL) {
-    add_kernel(m, i, call);
-    return;
-  }
-  if (e->kind == AP_ENTRY_STORE) {
-    own[0] = operand(m, i, call, 0);
-    use_columns(lane, call, 0, COLUMN_READ);
-    add_wide(m, i, call, own);
-    return;
-  }
-  uint8_t place = call->kind == AP_CALL_PLANES ? planes_place(m, e->planes) : 0;
-  if (call->kind == AP_CALL_CACHED) {
-    lane->base[call->base[0]] = (struct place){call->column, AP_PLACE_AREA};
-  } else if (place != 0) {
-    const struct ap_planes *p = e->planes->planes;
-    uint64_t block = (uint64_t)e->planes->position / AP_BLOCK_ROWS, channel = e->planes->channel >> p->shift;
-    lane->base[call->base[0]] = (struct place){(uint32_t)((channel * p->blocks + block) * p->bits + e->planes->bit), place};
-  } else {
-    own[0] = (struct place){lane_column(m, i, e->instr->f[0].col), AP_PLACE_CELLS};
-    lane->base[call->base[0]] = own[0];
+  struct place loaded = find_loaded(m, e), own[3] = {{lane_column(m, i, e->instr->f[0].col), AP_PLACE_CELLS}};
+  bool based = call->base[0] != 0;
+  if (loaded.place == NOT_LOADED) {
+    lane->base[call->base[0]] = based ? own[0] : lane->base[0];
+    forget_loaded(lane, e->instr->f[0].col, e->instr->f[0].width);
     use_columns(lane, call, 0, COLUMN_READ);  // a load leaves rows outside the mask alone
     add_wide(m, i, call, own);
+  } else if (based) {
+    lane->base[call->base[0]] = loaded;
+  } else {
+    for (unsigned b = 0; b < e->instr->f[0].width; b++) {
+      lane->loaded[e->instr->f[0].col + b] = (struct place){loaded.column + b, loaded.place};
+    }
+  }
+}
+
+static void add_call(struct merger *m, unsigned i, const struct ap_call *call) {
+  struct place own[3] = {{0}};
+  switch (call->entry->kind) {
+    case AP_ENTRY_KERNEL: add_kernel(m, i, call); break;
+    case AP_ENTRY_STORE:
+      own[0] = operand(m, i, call, 0);
+      add_wide(m, i, call, own);
+      break;
+    default: add_load(m, i, call); break;
   }
 }
 
@@ -185,9 +276,9 @@ static struct ap_block_order *pack(struct ap_block_order *order) {
 }
 
 struct ap_block_order *ap_block_order_new(const struct ap_run *run, const struct ap_block_plan *plan, const struct ap_block_region *regions,
-                                          unsigned lanes) {
+                                          unsigned lanes, bool counted) {
   const struct ap_program *p = run->program;
-  struct merger m = {.run = run, .plan = plan, .count = lanes, .done = p->nmicros + AP_CALL_OTHER + 1};
+  struct merger m = {.run = run, .plan = plan, .count = lanes, .counted = counted, .done = p->nmicros + AP_CALL_OTHER + 1};
   uint32_t head = 0;
   m.order = bf_alloc(1, sizeof *m.order);
   m.lanes = bf_alloc(lanes, sizeof *m.lanes);
@@ -198,6 +289,7 @@ struct ap_block_order *ap_block_order_new(const struct ap_run *run, const struct
     lane->head = head_of(&m, lane);
     m.waiting[lane->head]++;
     memset(lane->state, COLUMN_READ, AP_FLAG_COLUMNS);
+    forget_loaded(lane, 0, AP_MAX_COLUMNS);
     for (unsigned k = 0; k < AP_BLOCK_BASES; k++) {
       lane->base[k] = (struct place){0, AP_PLACE_ZEROS};
     }

@@ -104,10 +104,10 @@ enum ap_block_place { AP_PLACE_CELLS, AP_PLACE_AREA, AP_PLACE_ZEROS, AP_PLACE_PL
 #define AP_SHORT_WIDE 0xfffu
 _Static_assert(AP_BLOCK_LANES <= 16 && (AP_MAX_COLUMNS + 24) * AP_BLOCK_LANES <= 0x10000, "lanes and their columns fit a short call");
 // The same written out. Moves of planes know all that they need, so that nothing of an entry has to be fetched.
-enum ap_wide_kind { AP_WIDE_KERNEL, AP_WIDE_PATTERN, AP_WIDE_CONSTANTS, AP_WIDE_LOAD_PLANES, AP_WIDE_STORE_PLANES, AP_WIDE_ENTRY };
+enum ap_wide_kind { AP_WIDE_KERNEL, AP_WIDE_PATTERN, AP_WIDE_CONSTANTS, AP_WIDE_LOAD_PLANES, AP_WIDE_STORE_PLANES, AP_WIDE_COPY, AP_WIDE_ENTRY };
 struct ap_wide_call {
   union {
-    uint64_t imm;                         // KERNEL
+    uint64_t imm;                         // KERNEL; COPY: columns, from operand a to d
     const struct ap_plane_access *planes;
     const struct ap_entry *entry;
   };
@@ -142,7 +142,7 @@ struct ap_block_plan;
 void ap_block_forget_orders(struct ap_block_plan *plan);  // they hold for one binding of kernels
 struct ap_block_region;
 struct ap_block_order *ap_block_order_new(const struct ap_run *run, const struct ap_block_plan *plan, const struct ap_block_region *regions,
-                                          unsigned lanes);
+                                          unsigned lanes, bool counted);
 void ap_block_order_free(struct ap_block_order *order);
 
 struct ap_block_plan {
