@@ -253,7 +253,7 @@ static inline void run_short(struct ap_block_thread *t, const struct member *m, 
   }
   const struct ap_block_lane *lane = &m->lanes[AP_SHORT_LANE(call)];
   m->fn[kernel](m->places[AP_PLACE_CELLS] + AP_SHORT_D(call) * AP_COLUMN_WORDS,
-                   m->places[AP_SHORT_PLACE(call)] + AP_SHORT_A(call) * AP_COLUMN_WORDS, NULL, lane->cells, lane->tags, lane->masks, 0,
+                m->places[AP_SHORT_PLACE(call)] + AP_SHORT_A(call) * AP_COLUMN_WORDS, NULL, lane->cells, lane->tags, lane->masks, AP_SHORT_A(call),
                    &t->counts);
 }
 

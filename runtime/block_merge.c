@@ -177,8 +177,12 @@ static void add_kernel(struct merger *m, unsigned i, const struct ap_call *call)
   at[1] = operand(m, i, call, 1);
   at[2] = operand(m, i, call, 2);
   at[0] = target(m, i, call, m->plan->facts[e->micro - m->run->program->micros].defines && !e->stepwise);
-  bool fits = call->kind == AP_CALL_KERNEL && call->kernel < AP_SHORT_WIDE && e->instr->imm == 0 && e->instr->f[2].width == 0 &&
-              at[0].place == AP_PLACE_CELLS && at[1].place < 16 && at[1].column < AP_SHORT_COLUMNS;
+  if (e->instr->f[1].width == 0 && e->instr->imm < AP_SHORT_COLUMNS) {
+    at[1] = (struct place){(uint32_t)e->instr->imm, AP_PLACE_CELLS};
+  }
+  bool fits = call->kind == AP_CALL_KERNEL && call->kernel < AP_SHORT_WIDE && e->instr->f[2].width == 0 &&
+              e->instr->imm == (e->instr->f[1].width == 0 ? at[1].column : 0) && at[0].place == AP_PLACE_CELLS && at[1].place < 16 &&
+              at[1].column < AP_SHORT_COLUMNS;
   if (fits) {
     add_short(m, AP_SHORT(call->kernel, i, at[0].column, at[1].place, at[1].column));
   } else {

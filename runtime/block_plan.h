@@ -91,8 +91,8 @@ static inline size_t ap_lane_columns(const struct ap_program *program) { return 
 // Where operands lie: in the cells of all lanes, the area of the block, columns that are 0, planes.
 enum ap_block_place { AP_PLACE_CELLS, AP_PLACE_AREA, AP_PLACE_ZEROS, AP_PLACE_PLANES };
 #define AP_BLOCK_PLACES 16
-// A kernel's call in a word: kernel (12 bits), lane (4), column of d in the cells (16), column of a (28) behind a place (4). Kernel WIDE: column a
-// is the number of a call that is written out.
+// A kernel's call in a word: kernel (12 bits), lane (4), column of d in the cells (16), column of a (28) behind a place (4), or the immediate where there
+// is no a. Kernel WIDE: column a is the number of a call that is written out.
 #define AP_SHORT(kernel, lane, d, place, a) \
   ((uint64_t)(kernel) | (uint64_t)(lane) << 12 | (uint64_t)(d) << 16 | (uint64_t)(a) << 32 | (uint64_t)(place) << 60)
 #define AP_SHORT_KERNEL(call) ((unsigned)((call) & 0xfff))
