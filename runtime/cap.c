@@ -92,7 +92,7 @@ static void compare_pairs(struct ap_cap *cap, const struct ap_micro *micro, cons
     struct ap_lit lit = micro->lits[step->first + i];
     bool partner = lit.slot == AP_SLOT_PARTNER;
     lit.slot = partner ? AP_SLOT_A : lit.slot;
-    lits[i] = (struct ap_operand){ap_literal_column(o, &lit), ~ap_literal_value(o, &lit)};
+    lits[i] = (struct ap_operand){ap_literal_column(o, &lit), ap_literal_value(o, &lit)};
     if (partner) {
       ap_rows_up(scratch, lits[i].column, cap->mask, cap->words, o->distance);
       lits[i].column = scratch;

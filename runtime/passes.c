@@ -19,41 +19,52 @@ struct ap_operands ap_operands_of(uint64_t *d, uint64_t *a, uint64_t *b, uint64_
   };
 }
 
-// The sum that the writes after this compare may write.
-static void find_sum(const struct ap_lit *lits, unsigned count, struct ap_operands *o) {
-  unsigned set = 0;
-  for (unsigned i = 0; i < count; i++) {
-    set |= lits[i].slot == AP_SLOT_A && ap_literal_value(o, &lits[i]) != 0 ? 1u << lits[i].bit : 0;
+static void resolve(const struct ap_operands *o, const struct ap_lit *lits, uint32_t count, struct ap_operand *to) {
+  for (uint32_t i = 0; i < count; i++) {
+    to[i] = (struct ap_operand){ap_literal_column(o, &lits[i]), ap_literal_value(o, &lits[i])};
   }
-  o->value[AP_LIT_P] = ap_pattern_sum(o->pattern, set);
 }
 
-static void resolve(const struct ap_lit *lits, const struct ap_step *step, struct ap_operands *o, struct ap_operand *to) {
-  bool compares = step->kind <= AP_STEP_COMPARE_OR;
-  // A compared column that must be 1 is taken as it is, one that must be 0 is flipped.
-  uint64_t complement = compares ? ~(uint64_t)0 : 0;
-  for (unsigned i = 0; i < step->nlits; i++) {
-    to[i] = (struct ap_operand){ap_literal_column(o, &lits[i]), ap_literal_value(o, &lits[i]) ^ complement};
+// Bits of field a that a compare searches for as 1.
+static unsigned searched_bits(const struct ap_lit *lits, const struct ap_operand *resolved, unsigned count) {
+  unsigned set = 0;
+  for (unsigned i = 0; i < count; i++) {
+    set |= lits[i].slot == AP_SLOT_A && resolved[i].value != 0 ? 1u << lits[i].bit : 0;
   }
-  if (compares && o->pattern != NULL) {
-    find_sum(lits, step->nlits, o);
+  return set;
+}
+
+// What writes of an instruction with a pattern write depends on the compare before.
+static void resolve_sums(struct ap_operands *o, const struct ap_step *steps, uint32_t count, const struct ap_lit *lits, struct ap_operand *to) {
+  for (uint32_t i = 0; i < count; lits += steps[i].nlits, to += steps[i].nlits, i++) {
+    if (steps[i].kind <= AP_STEP_COMPARE_OR) {
+      o->value[AP_LIT_P] = ap_pattern_sum(o->pattern, searched_bits(lits, to, steps[i].nlits));
+    } else {
+      resolve(o, lits, steps[i].nlits, to);
+    }
   }
+}
+
+static bool is_plain(const struct ap_micro *micro, uint32_t step) {
+  return step < micro->nsteps && micro->steps[step].kind <= AP_STEP_WRITE_ALL;
 }
 
 uint32_t ap_passes_run(const struct ap_steps *steps, const struct ap_micro *micro, uint32_t first, struct ap_operands *o,
                        const struct ap_rows *rows, struct ap_kernel_counts *counts) {
-  struct ap_operand lits[RESOLVED_LITS];
+  struct ap_operand resolved[RESOLVED_LITS];
   uint32_t next = first;
-  while (next < micro->nsteps && micro->steps[next].kind <= AP_STEP_WRITE_ALL) {
-    struct ap_passes passes = {&micro->steps[next], 0, lits, rows->mask, rows->tag, rows->words};
-    uint32_t resolved = 0;
-    for (; next < micro->nsteps && micro->steps[next].kind <= AP_STEP_WRITE_ALL; next++, passes.count++) {
-      const struct ap_step *step = &micro->steps[next];
-      if (resolved + step->nlits > RESOLVED_LITS) {
+  while (is_plain(micro, next)) {
+    struct ap_passes passes = {&micro->steps[next], 0, resolved, rows->mask, rows->tag, rows->words};
+    uint32_t begin = micro->steps[next].first, end = begin;  // literals of steps that follow each other do so, too
+    for (; is_plain(micro, next) && micro->steps[next].first == end; next++, passes.count++) {
+      if (end + micro->steps[next].nlits - begin > RESOLVED_LITS) {
         break;
       }
-      resolve(&micro->lits[step->first], step, o, &lits[resolved]);
-      resolved += step->nlits;
+      end += micro->steps[next].nlits;
+    }
+    resolve(o, &micro->lits[begin], end - begin, resolved);
+    if (o->pattern != NULL) {
+      resolve_sums(o, passes.steps, passes.count, &micro->lits[begin], resolved);
     }
     if (counts != NULL) {
       steps->count(&passes, counts);

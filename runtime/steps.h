@@ -12,11 +12,10 @@
 // Columns are arrays of words, a multiple of AP_BLOCK_WORDS, aligned to a block.
 #define AP_BLOCK_WORDS 8
 
-// One literal, resolved: the column, and ~0 or 0. In a compare `flip` is ~0 where the column must be 0; in a
-// write `flip` is the value to be written.
+// One literal, resolved: the column, and ~0 or 0, the value that is searched for or written.
 struct ap_operand {
   uint64_t *column;
-  uint64_t flip;
+  uint64_t value;
 };
 // Counters that depend on data (isa/ledger.h).
 struct ap_kernel_counts { uint64_t match_cells, written_cells, changed_cells; };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Body of one variant of the step loops; runtime/steps.c includes it once for each instruction set with STEP_NAME(x), STEP_TARGET,
-// STEP_BYTES (of a vector, at most a block) and STEP_POPCOUNT(v) (bits of each 64-bit lane) defined. NO INCLUDE GUARD.
+// STEP_BYTES (of a vector, at most a block), STEP_BITS(v) and STEP_LANES(n) defined. NO INCLUDE GUARD. Bits are counted in two parts:
+// STEP_BITS gives the numbers of bits of parts of the 64-bit lanes, STEP_LANES makes sums of them in the lanes out of sums of STEP_GROUP such.
 //
 // Neither compares nor writes cross rows, so all steps are executed on the rows of a group of vectors, with tag and counters in registers,
 // then on the next rows. Each step waits for the one before; the vectors of a group do not wait for each other.
@@ -19,11 +20,11 @@ struct STEP_NAME(state) {
 
 STEP_INLINE STEP_NAME(rows) STEP_NAME(popcount)(const STEP_NAME(rows) *v, unsigned group) {
   STEP_NAME(rows) sum = {0};
-  STEP_EACH(g) { sum += STEP_POPCOUNT(v[g]); }
-  return sum;
+  STEP_EACH(g) { sum += STEP_BITS(v[g]); }
+  return STEP_LANES(sum);
 }
 
-// Numbers of rows, which are small, times a number of literals.
+// Numbers of rows, at most 64 × STEP_GROUP, times a number of literals.
 STEP_INLINE STEP_NAME(rows) STEP_NAME(times)(STEP_NAME(rows) numbers, unsigned nlits) {
   return (STEP_NAME(rows))((STEP_NAME(small))numbers * (uint16_t)nlits);
 }
@@ -33,8 +34,8 @@ STEP_INLINE void STEP_NAME(compare)(struct STEP_NAME(state) *s, const struct ap_
   STEP_NAME(rows) match[STEP_GROUP];
   STEP_EACH(g) { match[g] = s->mask[g]; }
   for (const struct ap_operand *lit = lits; lit < lits + nlits; lit++) {
-    const STEP_NAME(rows) *cells = (const STEP_NAME(rows) *)(lit->column + at), flip = lit->flip - (STEP_NAME(rows)){0};
-    STEP_EACH(g) { match[g] &= cells[g] ^ flip; }
+    const STEP_NAME(rows) *cells = (const STEP_NAME(rows) *)(lit->column + at), value = lit->value - (STEP_NAME(rows)){0};
+    STEP_EACH(g) { match[g] &= ~(cells[g] ^ value); }
   }
   STEP_NAME(rows) matching = {0};
   if (counted) {
@@ -52,14 +53,15 @@ STEP_INLINE void STEP_NAME(compare)(struct STEP_NAME(state) *s, const struct ap_
 // Literal by literal, as fields may share columns.
 STEP_INLINE void STEP_NAME(write)(struct STEP_NAME(state) *s, const struct ap_operand *lits, unsigned nlits, size_t at, unsigned group,
                                   bool counted) {
+  STEP_NAME(rows) change[STEP_GROUP];
   for (const struct ap_operand *lit = lits; lit < lits + nlits; lit++) {
-    STEP_NAME(rows) *cells = (STEP_NAME(rows) *)(lit->column + at), flip = lit->flip - (STEP_NAME(rows)){0};
+    STEP_NAME(rows) *cells = (STEP_NAME(rows) *)(lit->column + at), value = lit->value - (STEP_NAME(rows)){0};
     STEP_EACH(g) {
-      STEP_NAME(rows) change = s->tag[g] & (cells[g] ^ flip);
-      cells[g] ^= change;
-      if (counted) {
-        s->changed += STEP_POPCOUNT(change);
-      }
+      change[g] = s->tag[g] & (cells[g] ^ value);
+      cells[g] ^= change[g];
+    }
+    if (counted) {
+      s->changed += STEP_NAME(popcount)(change, group);
     }
   }
   if (counted) {

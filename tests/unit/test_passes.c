@@ -87,11 +87,8 @@ static void model_row(const struct code *code, struct subject *s, uint64_t row, 
 }
 
 static void resolve(const struct code *code, struct subject *s, struct ap_operand *to) {
-  for (uint32_t i = 0; i < code->nsteps; i++) {
-    bool compares = code->steps[i].kind <= AP_STEP_COMPARE_OR;
-    for (uint32_t n = code->steps[i].first; n < code->steps[i].first + code->steps[i].nlits; n++) {
-      to[n] = (struct ap_operand){s->cells[code->lits[n].bit], code->lits[n].value != compares ? ~(uint64_t)0 : 0};
-    }
+  for (uint32_t n = 0; n < code->nlits; n++) {
+    to[n] = (struct ap_operand){s->cells[code->lits[n].bit], code->lits[n].value ? ~(uint64_t)0 : 0};
   }
 }
 
