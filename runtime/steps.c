@@ -5,10 +5,11 @@
 
 #include <stdbool.h>
 
-#define STEP_GROUP 4  // vectors at a time
+#define STEP_GROUP 4  // vectors at a time, as registers allow; what is left goes by two and one
+_Static_assert(AP_BLOCK_WORDS * sizeof(uint64_t) == 64 && STEP_GROUP == 4, "blocks are whole vectors, less than four of them 0, 1, 2 or 3");
 
-// Vectors of 128 bits, which all hosts have or whose operations compilers split; bits
-// are counted by arithmetic in bytes.
+// Vectors of 128 bits, which all hosts have or whose operations compilers split; bits are counted by arithmetic in
+// bytes.
 #define STEP_NAME(x) x##_portable
 #define STEP_TARGET
 #define STEP_BYTES 16

@@ -10,6 +10,7 @@
 #define STEP_WORDS (STEP_BYTES / sizeof(uint64_t))
 #define STEP_EACH(g) _Pragma("GCC unroll 4") for (unsigned g = 0; g < group; g++)  // group: 1 to STEP_GROUP, a constant after inlining
 
+// Operations with a vector take a number for each lane.
 typedef uint64_t STEP_NAME(rows) __attribute__((vector_size(STEP_BYTES), may_alias));
 typedef uint16_t STEP_NAME(small) __attribute__((vector_size(STEP_BYTES)));
 struct STEP_NAME(state) {
@@ -34,7 +35,7 @@ STEP_INLINE void STEP_NAME(compare)(struct STEP_NAME(state) *s, const struct ap_
   STEP_NAME(rows) match[STEP_GROUP];
   STEP_EACH(g) { match[g] = s->mask[g]; }
   for (const struct ap_operand *lit = lits; lit < lits + nlits; lit++) {
-    const STEP_NAME(rows) *cells = (const STEP_NAME(rows) *)(lit->column + at), value = lit->value - (STEP_NAME(rows)){0};
+    const STEP_NAME(rows) *cells = (const STEP_NAME(rows) *)(lit->column + at), value = lit->value + (STEP_NAME(rows)){0};
     STEP_EACH(g) { match[g] &= ~(cells[g] ^ value); }
   }
   STEP_NAME(rows) matching = {0};
@@ -55,7 +56,7 @@ STEP_INLINE void STEP_NAME(write)(struct STEP_NAME(state) *s, const struct ap_op
                                   bool counted) {
   STEP_NAME(rows) change[STEP_GROUP];
   for (const struct ap_operand *lit = lits; lit < lits + nlits; lit++) {
-    STEP_NAME(rows) *cells = (STEP_NAME(rows) *)(lit->column + at), value = lit->value - (STEP_NAME(rows)){0};
+    STEP_NAME(rows) *cells = (STEP_NAME(rows) *)(lit->column + at), value = lit->value + (STEP_NAME(rows)){0};
     STEP_EACH(g) {
       change[g] = s->tag[g] & (cells[g] ^ value);
       cells[g] ^= change[g];
@@ -97,8 +98,8 @@ STEP_INLINE void STEP_NAME(group)(const struct ap_passes *p, struct STEP_NAME(st
 STEP_INLINE struct STEP_NAME(state) STEP_NAME(all)(const struct ap_passes *p, bool counted) {
   struct STEP_NAME(state) s = {.match = {0}};
   size_t at = 0;
-  for (; at + 4 * STEP_WORDS <= p->words; at += 4 * STEP_WORDS) {
-    STEP_NAME(group)(p, &s, at, 4, counted);
+  for (; at + STEP_GROUP * STEP_WORDS <= p->words; at += STEP_GROUP * STEP_WORDS) {
+    STEP_NAME(group)(p, &s, at, STEP_GROUP, counted);
   }
   if (at + 2 * STEP_WORDS <= p->words) {
     STEP_NAME(group)(p, &s, at, 2, counted);
