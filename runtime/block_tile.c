@@ -32,10 +32,8 @@ static void exchange_all(struct ap_block_thread *t, const struct ap_instr *instr
 static void run_between_rows(struct ap_block_thread *t, const struct ap_entry *e) {
   struct ap_cap *cap = &t->cap;
   exchange_all(t, e->instr, false);
-  cap->tagged = 0;
   for (size_t w = 0; w < t->blocks * AP_COLUMN_WORDS; w++) {
     cap->tag[w] = t->tags[w] & cap->mask[w];  // kernels leave what they like outside the mask
-    cap->tagged += (uint64_t)__builtin_popcountll(cap->tag[w]);
   }
   struct ap_events before = cap->events;
   ap_cap_run(cap, e->micro, e->instr);

@@ -9,12 +9,10 @@
 
 #include "base/bf_diag.h"
 #include "isa/program.h"
+#include "runtime/steps.h"
 
 #define AP_BLOCK_ROWS 512
-#define AP_COLUMN_WORDS 8
-
-// Data-dependent counters (isa/ledger.h), which a counting kernel adds to.
-struct ap_kernel_counts { uint64_t match_cells, written_cells, changed_cells; };
+#define AP_COLUMN_WORDS AP_BLOCK_WORDS
 
 // d, a, b: first column of the operand (NULL if absent); flags: column 0 of the block; mask: the block's row mask (8 words);
 // tag: 8 words, read and written by programs of raw tag instructions alone. All are 64-byte aligned. Rows outside the mask are never
@@ -46,7 +44,7 @@ bool ap_kernels_compile(struct ap_kernels *kernels, const struct ap_kernel_key *
 struct ap_kernels_info { const char *host; unsigned vector_bits; size_t kernels; double compile_s; };
 void ap_kernels_info(const struct ap_kernels *kernels, struct ap_kernels_info *out);
 
-// The same in plain C, step by step: for programs without a kernel of the compiler, and to test kernels against.
+// The same step by step: for programs without a kernel of the compiler, and to test kernels against.
 void ap_block_run(const struct ap_micro *micro, uint64_t *d, uint64_t *a, uint64_t *b, uint64_t *flags, uint64_t *tag,
                   const uint64_t *mask, uint64_t imm, struct ap_kernel_counts *counts);  // counts: NULL to count nothing
 // The same for an instruction with a pattern; `imm` is the pattern's key.

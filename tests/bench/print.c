@@ -94,7 +94,10 @@ void bench_print_network(const struct bench_limit *limit, const struct bench_net
   double counting = ratio(exact, find_run(n, AP_ENGINE_JIT, AP_COUNT_STATIC)), interp = ratio(find_run(n, AP_ENGINE_INTERP, AP_COUNT_EXACT), exact);
   if (counting > 0) {
     printf("exact takes %.2f times static", counting);
-    printf(interp > 0 ? ", the interpreter %.2f times the JIT's exact\n" : "\n", interp);
+    if (interp > 0) {
+      printf(", the interpreter (1 thread) %.2f times the JIT's exact (%u)", interp, limit->threads);
+    }
+    printf("\n");
   }
   print_layers(limit, n);
 }

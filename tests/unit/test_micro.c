@@ -253,10 +253,8 @@ static void check_engine(struct bench *t, const struct ap_micro *m, const struct
     t->start[t->nrows + i] = t->rows[t->nrows + i] = (row_t)next_random() << 64 | next_random();
   }
   to_cap(t, t->nrows + spare);
-  t->cap.tagged = 0;
   for (uint32_t r = 0; r < t->nrows; r++) {
     t->cap.tag[r / 64] |= (uint64_t)t->start_tags[r] << r % 64;
-    t->cap.tagged += t->start_tags[r];
   }
   ap_cap_run(&t->cap, m, instr);
   for (uint32_t r = 0; r < t->nrows; r++) {

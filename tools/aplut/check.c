@@ -83,7 +83,6 @@ static void fill_cells(struct run *run) {
   }
   for (uint64_t r = 0; r < b->rows; r++) {
     set_cell(cap->tag, r, b->tag_in[r]);
-    cap->tagged += b->tag_in[r];
   }
 }
 
