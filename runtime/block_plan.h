@@ -187,6 +187,9 @@ void ap_block_find_planes(const struct ap_run *run, struct ap_block_plan *plan);
 bool ap_block_meets_in_blocks(const struct ap_run *run, const struct ap_block_plan *plan);
 // Whether a load finds its columns as they lie in planes, for all blocks.
 bool ap_block_in_place(const struct ap_run *run, const struct ap_grid *grid, const struct ap_entry *e);
+// Tensors that a stage needs in another form than they are in, in parts that any thread may convert: at most two for each of plan->tensors.
+struct ap_conversion { uint32_t tensor; bool to_planes; uint64_t before, parts; };  // before: parts of those ahead in the list
+size_t ap_block_conversions(const struct ap_run *run, const struct ap_block_plan *plan, struct ap_conversion *list);
 // Brings the tensors of a stage into the forms that it uses, before it runs.
 void ap_block_prepare_tensors(const struct ap_run *run, const struct ap_block_plan *plan);
 // Whether stores of the stage meet its loads or other stores, in memory (runtime/block_order.c).
