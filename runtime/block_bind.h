@@ -31,6 +31,9 @@ bool ap_blocks_compile(struct ap_run *run, const struct ap_execution *how, unsig
 struct ap_block_plan *ap_blocks_plan(struct ap_run *run, const struct ap_stage *stage, const struct ap_execution *how);
 // Keeps a plan of the stage that it has none of, if there is room for it.
 bool ap_blocks_keep_plan(struct ap_run *run, const struct ap_stage *stage, struct ap_block_plan *plan);
+// Once all stages of a program without profiles have plans that are kept: temporary tensors that are not in use at the same time get the same memory
+// (runtime/block_share.c).
+void ap_blocks_share(struct ap_run *run);
 // Makes a plan ready to run with the kernels that are there by now.
 void ap_blocks_bind(struct ap_run *run, struct ap_block_plan *plan, const struct ap_execution *how);
 

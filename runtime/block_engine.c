@@ -298,6 +298,7 @@ static void plan_stages(struct ap_blocks_pool *pool) {
   free(pool->made);
   free(pool->unplanned);
   pool->blocks->planned[pool->how->profile] = true;
+  ap_blocks_share(pool->run);
 }
 
 struct ap_blocks_pool *ap_blocks_begin(struct ap_run *run, const struct ap_execution *how, struct bf_diags *diags) {

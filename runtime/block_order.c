@@ -193,8 +193,8 @@ static bool root_apart(const struct ap_program *p, const struct origin *origins,
   return alike && origins_apart(&first, origins, count);
 }
 
-// Leaves the stores out that do not meet as all of their tensor lie alike.
-static void leave_out_apart(const struct ap_program *p, struct stores *all) {
+// Leaves the stores out that do not meet as all of their tensor lie alike. Finds out which tensors are wholly stored by such.
+static void leave_out_apart(const struct ap_program *p, struct stores *all, bool *covers) {
   struct origin *origins = bf_alloc(all->count + 1, sizeof *origins);
   bool *apart = bf_alloc((size_t)p->ntensors + 1, sizeof *apart);
   for (size_t i = 0; i < all->count; i++) {
@@ -207,7 +207,10 @@ static void leave_out_apart(const struct ap_program *p, struct stores *all) {
   for (size_t i = 0, end; i < all->count; i = end) {
     for (end = i + 1; end < all->count && origins[end].root == origins[i].root; end++) {
     }
-    apart[origins[i].root] = root_apart(p, origins + i, end - i);
+    uint32_t root = origins[i].root;
+    apart[root] = root_apart(p, origins + i, end - i);
+    uint64_t rows = ap_grid_rows(&p->grids[p->descs[origins[i].store->desc].grid]);
+    covers[root] = apart[root] && rows * (end - i) == ap_tensor_elements(&p->tensors[root]);
   }
   size_t kept = 0;
   for (size_t i = 0; i < all->count; i++) {
@@ -277,7 +280,7 @@ static bool elements_meet(const struct ap_run *run, const struct stores *all) {
   return meet;
 }
 
-bool ap_block_order_matters(const struct ap_run *run, const struct ap_block_plan *plan, const struct ap_block_uses *uses) {
+bool ap_block_order_matters(const struct ap_run *run, struct ap_block_plan *plan, const struct ap_block_uses *uses) {
   const struct ap_program *p = run->program;
   bool *stored = bf_alloc((size_t)p->ntensors + 1, sizeof *stored);
   struct stores all = list_stores(run, plan, uses);
@@ -285,8 +288,9 @@ bool ap_block_order_matters(const struct ap_run *run, const struct ap_block_plan
     stored[ap_tensor_root(p, p->descs[all.items[i].desc].tensor)] = true;
   }
   bool matters = loads_stored(run, plan, stored);
+  plan->covers = bf_arena_alloc(&plan->arena, (size_t)p->ntensors + 1, sizeof *plan->covers);
   if (!matters) {
-    leave_out_apart(p, &all);
+    leave_out_apart(p, &all, plan->covers);
     matters = !ranges_apart(run, &all) && elements_meet(run, &all);
   }
   free(stored);

@@ -218,6 +218,7 @@ void ap_block_find_planes(const struct ap_run *run, struct ap_block_plan *plan) 
     uint32_t root = ap_tensor_root(p, p->descs[e->instr->index].tensor);
     struct ap_tensor_use *use = use_of(plan, numbers, root);
     use->stored = use->stored || e->kind == AP_ENTRY_STORE;
+    use->loaded = use->loaded || e->kind == AP_ENTRY_LOAD;
     if (!plan->tilewise && !mixed[root] && in_planes(run, plan, e, &access) && !(e->kind == AP_ENTRY_STORE && forbidden[root])) {
       struct ap_plane_access *kept = bf_arena_alloc(&plan->arena, 1, sizeof *kept);
       *kept = access;
