@@ -4,7 +4,6 @@
 
 #include <stdlib.h>
 
-#define PLAN_BYTES ((size_t)512 << 20)  // plans kept for the next execution, at most
 #define ORDER_BYTES ((size_t)384 << 20)  // orders of lanes, at most
 
 // A kernel takes about as long to compile as this many of its calls take step by step.
@@ -142,20 +141,33 @@ static void allow_orders(struct ap_run *run, const struct ap_execution *how, str
   plan->ordering = plan->may_order && (run->executions[how->profile] > 0 || how->repeats > 1);
 }
 
+bool ap_blocks_keep_plan(struct ap_run *run, const struct ap_stage *stage, struct ap_block_plan *plan) {
+  struct ap_blocks *blocks = run->blocks;
+  if (plan->bytes > AP_PLAN_BYTES - blocks->plan_bytes) {
+    return false;
+  }
+  blocks->plan_bytes += plan->bytes;
+  blocks->plans[stage - run->stages] = plan;
+  blocks->bound[stage - run->stages] = 0;
+  return true;
+}
+
 struct ap_block_plan *ap_blocks_plan(struct ap_run *run, const struct ap_stage *stage, const struct ap_execution *how) {
   struct ap_blocks *blocks = run->blocks;
-  bool counted = how->count == AP_COUNT_EXACT;
-  size_t at = (size_t)(stage - run->stages);
-  struct ap_block_plan *plan = blocks->plans[at];
-  uint64_t binding = 2 * blocks->bindings + counted + 1;
+  struct ap_block_plan *plan = blocks->plans[stage - run->stages];
   if (plan == NULL) {
     plan = ap_block_plan_new(run, stage, blocks->facts, blocks->uses[how->profile]);
-    blocks->bound[at] = 0;
-    if (plan->bytes <= PLAN_BYTES - blocks->plan_bytes) {
-      blocks->plan_bytes += plan->bytes;
-      blocks->plans[at] = plan;
-    }
+    blocks->bound[stage - run->stages] = 0;
+    ap_blocks_keep_plan(run, stage, plan);
   }
+  return plan;
+}
+
+void ap_blocks_bind(struct ap_run *run, struct ap_block_plan *plan, const struct ap_execution *how) {
+  struct ap_blocks *blocks = run->blocks;
+  bool counted = how->count == AP_COUNT_EXACT;
+  size_t at = (size_t)(plan->stage - run->stages);
+  uint64_t binding = 2 * blocks->bindings + counted + 1;
   ap_block_prepare_tensors(run, plan);
   if (blocks->bound[at] != binding) {
     ap_block_forget_orders(plan);
@@ -165,5 +177,4 @@ struct ap_block_plan *ap_blocks_plan(struct ap_run *run, const struct ap_stage *
   if (blocks->plans[at] == plan) {
     allow_orders(run, how, plan);
   }
-  return plan;
 }

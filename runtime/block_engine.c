@@ -26,9 +26,12 @@ struct ap_blocks_pool {
   bool over;
   const struct ap_block_plan *plan;
   const struct ap_stage_run *stage;
-  enum { JOB_RUN, JOB_KEEP, JOB_COUNT } job;  // regions; loads that the stage keeps; uses of the profile
+  enum { JOB_RUN, JOB_KEEP, JOB_COUNT, JOB_PLAN, JOB_CONVERT } job;  // regions; loads that the stage keeps; uses of the profile; plans; tensors' forms
   struct ap_block_uses **uses;   // JOB_COUNT: by thread
   bool *used_regions;            // JOB_COUNT: those of the profile; NULL: all
+  const struct ap_stage **unplanned; struct ap_block_plan **made; size_t nunplanned;  // JOB_PLAN
+  _Atomic size_t made_bytes;
+  struct ap_conversion *conversions; size_t nconversions;  // JOB_CONVERT
   _Atomic uint64_t next;         // piece
 };
 struct worker { struct ap_blocks_pool *pool; unsigned index; };
@@ -82,15 +85,30 @@ static void count_uses(struct ap_blocks_pool *pool, unsigned self) {
   }
 }
 
-static void work(struct ap_blocks_pool *pool, unsigned self) {
-  if (pool->job == JOB_KEEP) {
-    keep_sources(pool, self);
-    return;
+// As many plans as can be kept.
+static void make_plans(struct ap_blocks_pool *pool) {
+  const struct ap_blocks *blocks = pool->blocks;
+  for (uint64_t i; (i = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed)) < pool->nunplanned;) {
+    bool stopped = pool->how->stop != NULL && *pool->how->stop;
+    if (!stopped && atomic_load(&pool->made_bytes) <= AP_PLAN_BYTES - blocks->plan_bytes) {
+      pool->made[i] = ap_block_plan_new(pool->run, pool->unplanned[i], blocks->facts, blocks->uses[pool->how->profile]);
+      atomic_fetch_add(&pool->made_bytes, pool->made[i]->bytes);
+    }
   }
-  if (pool->job == JOB_COUNT) {
-    count_uses(pool, self);
-    return;
+}
+
+static void convert_tensors(struct ap_blocks_pool *pool) {
+  const struct ap_conversion *list = pool->conversions, *last = &list[pool->nconversions - 1];
+  for (uint64_t part; (part = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed)) < last->before + last->parts;) {
+    const struct ap_conversion *c = list;
+    while (part >= c->before + c->parts) {
+      c++;
+    }
+    ap_planes_convert(pool->run, c->tensor, c->to_planes, part - c->before);
   }
+}
+
+static void run_regions(struct ap_blocks_pool *pool, unsigned self) {
   struct ap_block_thread *t = &pool->blocks->threads[self];
   const struct ap_stage_run *s = pool->stage;
   const struct ap_block_plan *plan = pool->plan;
@@ -104,6 +122,16 @@ static void work(struct ap_blocks_pool *pool, unsigned self) {
     if (self == 0) {
       ap_control_show(s->control, s->stage->layer, base + share * (double)(piece + 1));
     }
+  }
+}
+
+static void work(struct ap_blocks_pool *pool, unsigned self) {
+  switch (pool->job) {
+    case JOB_KEEP: keep_sources(pool, self); break;
+    case JOB_COUNT: count_uses(pool, self); break;
+    case JOB_PLAN: make_plans(pool); break;
+    case JOB_CONVERT: convert_tensors(pool); break;
+    default: run_regions(pool, self); break;
   }
 }
 
@@ -172,6 +200,7 @@ static struct ap_blocks *blocks_new(const struct ap_run *run) {
   }
   blocks->plans = bf_alloc(run->nstages + 1, sizeof *blocks->plans);
   blocks->bound = bf_alloc(run->nstages + 1, sizeof *blocks->bound);
+  blocks->planned = bf_alloc((size_t)p->nprofiles + 1, sizeof *blocks->planned);
   blocks->uses = bf_alloc((size_t)p->nprofiles + 1, sizeof *blocks->uses);
   blocks->meter = ap_meter_new(p);
   blocks->expected = bf_alloc(run->nregions + 1, sizeof *blocks->expected);
@@ -240,6 +269,38 @@ static void find_uses(struct ap_blocks_pool *pool) {
   blocks->uses[pool->how->profile] = all;
 }
 
+static void list_unplanned(struct ap_blocks_pool *pool, size_t first, size_t end) {
+  for (size_t s = first; s < end; s++) {
+    if (pool->run->stages[s].kind == AP_STAGE_REGIONS && pool->blocks->plans[s] == NULL) {
+      pool->unplanned[pool->nunplanned++] = &pool->run->stages[s];
+    }
+  }
+}
+
+// The plans of all stages of a profile that is executed for the first time, each by one thread.
+static void plan_stages(struct ap_blocks_pool *pool) {
+  const struct ap_program *p = pool->run->program;
+  pool->unplanned = bf_alloc(pool->run->nstages + 1, sizeof *pool->unplanned);
+  for (uint32_t i = 0; p->nprofiles > 0 && i < ap_profile_length(p, pool->how->profile); i++) {
+    uint32_t layer = ap_profile_layer(p, pool->how->profile, i);
+    list_unplanned(pool, pool->run->layer_stages[layer], pool->run->layer_stages[layer + 1]);
+  }
+  if (p->nprofiles == 0) {
+    list_unplanned(pool, 0, pool->run->nstages);
+  }
+  pool->made = bf_alloc(pool->nunplanned + 1, sizeof(struct ap_block_plan *));
+  run_round(pool, NULL, NULL, JOB_PLAN, pool->nunplanned > 1);
+  for (size_t i = 0; i < pool->nunplanned; i++) {
+    if (pool->made[i] != NULL && !ap_blocks_keep_plan(pool->run, pool->unplanned[i], pool->made[i])) {
+      ap_block_plan_free(pool->made[i]);
+    }
+  }
+  free(pool->made);
+  free(pool->unplanned);
+  pool->blocks->planned[pool->how->profile] = true;
+  ap_blocks_share(pool->run);
+}
+
 struct ap_blocks_pool *ap_blocks_begin(struct ap_run *run, const struct ap_execution *how, struct bf_diags *diags) {
   if (run->blocks == NULL) {
     run->blocks = blocks_new(run);
@@ -260,6 +321,9 @@ struct ap_blocks_pool *ap_blocks_begin(struct ap_run *run, const struct ap_execu
   if (!run->plain_blocks && !ap_blocks_compile(run, how, pool->threads, diags)) {
     ap_blocks_end(pool);
     return NULL;
+  }
+  if (!run->blocks->planned[how->profile]) {
+    plan_stages(pool);
   }
   return pool;
 }
@@ -329,8 +393,25 @@ static void keep_account(struct ap_blocks_pool *pool, struct ap_block_plan *plan
   plan->write_cycles = s->tech->write_cycles;
 }
 
+#define FEW_PARTS 4  // that one thread has converted before others are awake
+
+static void convert_forms(struct ap_blocks_pool *pool, const struct ap_block_plan *plan, const struct ap_stage_run *s) {
+  pool->conversions = bf_alloc(2 * plan->ntensors + 1, sizeof *pool->conversions);
+  pool->nconversions = ap_block_conversions(pool->run, plan, pool->conversions);
+  if (pool->nconversions > 0) {
+    const struct ap_conversion *last = &pool->conversions[pool->nconversions - 1];
+    run_round(pool, plan, s, JOB_CONVERT, last->before + last->parts > FEW_PARTS);
+  }
+  for (size_t i = 0; i < pool->nconversions; i++) {
+    ap_planes_converted(pool->run, pool->conversions[i].tensor, pool->conversions[i].to_planes);
+  }
+  free(pool->conversions);
+}
+
 bool ap_blocks_stage(struct ap_blocks_pool *pool, const struct ap_stage_run *s) {
   struct ap_block_plan *plan = ap_blocks_plan(pool->run, s->stage, pool->how);
+  convert_forms(pool, plan, s);
+  ap_blocks_bind(pool->run, plan, pool->how);
   prepare_cache(&pool->blocks->cache, plan);
   prepare_threads(pool, plan, s);
   use_account(plan, s);
@@ -372,6 +453,7 @@ void ap_blocks_free(struct ap_blocks *blocks, const struct ap_run *run) {
   free(blocks->expected);
   free(blocks->facts);
   free(blocks->bound);
+  free(blocks->planned);
   free(blocks->cache.words);
   free(blocks->plans);
   free(blocks);

@@ -81,7 +81,7 @@ struct ap_block_region {
   uint32_t first_tile;             // in the stage
 };
 // A tensor that a stage moves, in which forms.
-struct ap_tensor_use { uint32_t tensor; bool planes, elements, stored; unsigned bits; };  // bits: of those in planes
+struct ap_tensor_use { uint32_t tensor; bool planes, elements, stored, loaded; unsigned bits; };  // bits: of those in planes
 
 #define AP_BLOCK_GROUP 4
 #define AP_BLOCK_LANES 16
@@ -151,6 +151,7 @@ struct ap_block_plan {
   struct ap_block_region *regions;
   struct ap_entry **used; size_t nused, used_capacity;      // entries of regions and tables that are executed
   struct ap_tensor_use *tensors; size_t ntensors, tensors_capacity;
+  bool *covers;                                             // by tensor: it stores all elements of this root, and order cannot be seen
   struct ap_plane_view *views[32]; size_t nviews;           // of tensors that it loads with a stride
   struct ap_row_view **row_views; size_t nrow_views, row_views_capacity, row_view_bytes;  // of constants
   uint8_t **channel_values; uint32_t ndescs;  // by descriptor: constants of its taps, of a channel of the grid after the other; NULL: none
@@ -201,10 +202,13 @@ bool ap_block_meets_in_blocks(const struct ap_run *run, const struct ap_block_pl
 const struct ap_row_order *ap_plan_order(const struct ap_run *run, const struct ap_block_plan *plan, uint32_t grid);
 // Whether a load finds its columns as they lie in planes, for all blocks.
 bool ap_block_in_place(const struct ap_run *run, const struct ap_grid *grid, const struct ap_entry *e);
+// Tensors that a stage needs in another form than they are in, in parts that any thread may convert: at most two for each of plan->tensors.
+struct ap_conversion { uint32_t tensor; bool to_planes; uint64_t before, parts; };  // before: parts of those ahead in the list
+size_t ap_block_conversions(const struct ap_run *run, const struct ap_block_plan *plan, struct ap_conversion *list);
 // Brings the tensors of a stage into the forms that it uses, before it runs.
 void ap_block_prepare_tensors(const struct ap_run *run, const struct ap_block_plan *plan);
 // Whether stores of the stage meet its loads or other stores, in memory (runtime/block_order.c).
-bool ap_block_order_matters(const struct ap_run *run, const struct ap_block_plan *plan, const struct ap_block_uses *uses);
+bool ap_block_order_matters(const struct ap_run *run, struct ap_block_plan *plan, const struct ap_block_uses *uses);
 
 static inline uint64_t ap_tile_blocks(const struct ap_grid *grid) { return (grid->tile_rows + AP_BLOCK_ROWS - 1) / AP_BLOCK_ROWS; }
 

@@ -265,6 +265,7 @@ void ap_block_find_planes(const struct ap_run *run, struct ap_block_plan *plan) 
     uint32_t root = ap_tensor_root(p, p->descs[e->instr->index].tensor);
     struct ap_tensor_use *use = use_of(plan, numbers, root);
     use->stored = use->stored || e->kind == AP_ENTRY_STORE;
+    use->loaded = use->loaded || e->kind == AP_ENTRY_LOAD;
     if (!plan->tilewise && !mixed[root] && in_planes(run, plan, e, &access) && !(e->kind == AP_ENTRY_STORE && forbidden[root])) {
       struct ap_plane_access *kept = bf_arena_alloc(&plan->arena, 1, sizeof *kept);
       *kept = access;
@@ -319,6 +320,27 @@ bool ap_block_in_place(const struct ap_run *run, const struct ap_grid *grid, con
          e->planes->position % AP_BLOCK_ROWS == 0 &&
          e->planes->planes->shift == 0 &&
          (grid->tile_rows % AP_BLOCK_ROWS == 0 || ap_grid_tiles(grid) == 1);
+}
+
+static size_t list_conversion(const struct ap_run *run, uint32_t tensor, bool to_planes, struct ap_conversion *list, size_t count) {
+  uint64_t before = count > 0 ? list[count - 1].before + list[count - 1].parts : 0, parts = ap_planes_conversion(run, tensor, to_planes);
+  list[count] = (struct ap_conversion){tensor, to_planes, before, parts};
+  return count + (parts > 0);
+}
+
+size_t ap_block_conversions(const struct ap_run *run, const struct ap_block_plan *plan, struct ap_conversion *list) {
+  size_t count = 0;
+  for (size_t i = 0; i < plan->ntensors; i++) {
+    const struct ap_tensor_use *use = &plan->tensors[i];
+    if (use->planes) {
+      ap_planes_narrow(run, use->tensor, use->bits);
+      count = list_conversion(run, use->tensor, true, list, count);
+    }
+    if (use->elements) {
+      count = list_conversion(run, use->tensor, false, list, count);
+    }
+  }
+  return count;
 }
 
 void ap_block_prepare_tensors(const struct ap_run *run, const struct ap_block_plan *plan) {

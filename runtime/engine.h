@@ -11,7 +11,7 @@ struct ap_run;  // memory and state of one program; the program must outlive it
 struct ap_run *ap_run_new(const struct ap_program *program, struct bf_diags *diags);
 void ap_run_free(struct ap_run *run);
 // Input and output in the values of the language (q), elements of the tensor in C order. set: false if a value does not fit
-// the tensor's type.
+// the tensor's type. After the JIT has run a temporary tensor may have lost its values, as such tensors share memory: then it is zeros.
 bool ap_run_set(struct ap_run *run, uint32_t tensor, const int64_t *q);
 void ap_run_get(const struct ap_run *run, uint32_t tensor, int64_t *q);
 

@@ -65,7 +65,10 @@ static void run_host(struct execution *x, const struct ap_host *host) {
 // The interpreter knows elements alone.
 static void leave_planes(struct ap_run *run) {
   for (uint32_t t = 0; t < run->program->ntensors; t++) {
-    ap_planes_to_memory(run, t);
+    if (!run->memory[t].shared) {  // those that share begin without values
+      ap_planes_to_memory(run, t);
+    }
+    run->planes[t].memory_stale = false;
     run->planes[t].current = false;
     run->planes[t].memory_written = true;
   }

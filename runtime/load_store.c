@@ -2,8 +2,8 @@
 // Loads and stores: tensor elements to and from bit-sliced columns.
 //
 // Rows are walked in runs along the fastest row dimension that has more than one index: within a run at most one tensor coordinate moves, so
-// bounds are checked once a run. The elements of a tile are gathered into an array, then turned 64 rows at
-// a time into columns (stores the other way round).
+// bounds are checked once a run. Runs that follow each other along the next dimension, all of whose rows are inside, are walked at once: rows of products
+// are often short runs. The elements of a tile are gathered into an array, then turned 64 rows at a time into columns (stores the other way round).
 #include <string.h>
 
 #include "runtime/run.h"
@@ -14,6 +14,7 @@
 struct row_run {
   uint64_t count, low, high;
   uint64_t first, step;
+  uint64_t times, pitch;  // so many runs, one `pitch` elements behind the other; if more than one, all of their rows are inside
 };
 
 struct row_walk {
@@ -24,6 +25,7 @@ struct row_walk {
   uint64_t pitch[4];    // elements from one index of a dimension to the next
   uint32_t r[4];        // next row
   int fast;             // the last row dimension that has more than one index: runs go along it
+  int slow;             // the one before it, or -1
   uint64_t left;
 };
 
@@ -34,12 +36,15 @@ static void walk_begin(struct row_walk *w, const struct ap_program *p, const str
   w->left = rows;
   for (w->fast = 3; w->fast > 0 && w->grid->count[w->fast] == 1; w->fast--) {
   }
+  for (w->slow = w->fast - 1; w->slow >= 0 && w->grid->count[w->slow] == 1; w->slow--) {
+  }
   uint32_t tap = move->tap;
   for (int k = 3; k >= 0; k--) {
-    w->r[k] = (uint32_t)(row0 % w->grid->count[k]);
-    row0 /= w->grid->count[k];
-    w->origin[k] = w->desc->origin[k] + (int64_t)(tap % w->desc->tap_count[k]) * w->desc->tap_step[k];
-    tap /= w->desc->tap_count[k];
+    uint32_t count = w->grid->count[k], taps = w->desc->tap_count[k];
+    w->r[k] = count > 1 ? (uint32_t)(row0 % count) : 0;  // a division takes as long as moving many elements
+    row0 = count > 1 ? row0 / count : row0;
+    w->origin[k] = w->desc->origin[k] + (taps > 1 ? (int64_t)(tap % taps) * w->desc->tap_step[k] : 0);
+    tap = taps > 1 ? tap / taps : tap;
     w->pitch[k] = k == 3 ? 1 : w->pitch[k + 1] * w->tensor->shape[k + 1];
   }
 }
@@ -51,7 +56,7 @@ static void clip(struct row_run *run, int64_t at, int64_t stride, int64_t size) 
     high = at >= 0 && at < size ? high : 0;
   } else if (stride > 0) {
     low = at < 0 ? (-at + stride - 1) / stride : 0;
-    high = at >= size ? 0 : (size - at + stride - 1) / stride;
+    high = at >= size ? 0 : at + (high - 1) * stride < size ? high : (size - at + stride - 1) / stride;
   } else {
     low = at >= size ? (at - size) / -stride + 1 : 0;
     high = at < 0 ? 0 : at / -stride + 1;
@@ -59,6 +64,40 @@ static void clip(struct row_run *run, int64_t at, int64_t stride, int64_t size) 
   high = high > (int64_t)run->count ? (int64_t)run->count : high;
   run->low = (uint64_t)(low > high ? high : low);
   run->high = (uint64_t)high;
+}
+
+// How many runs from a whole one on have all rows inside. `at`: coordinates of its first row.
+static void find_times(const struct row_walk *w, const int64_t *at, struct row_run *run) {
+  run->times = 1;
+  run->pitch = 0;
+  if (w->slow < 0 || run->low > 0 || run->high < run->count || run->count < w->grid->count[w->fast]) {
+    return;
+  }
+  uint64_t times = w->grid->count[w->slow] - w->r[w->slow];
+  times = times * run->count <= w->left ? times : w->left / run->count;
+  unsigned k = w->desc->row_dim[w->slow];
+  int64_t stride = k < 4 ? w->desc->row_stride[w->slow] : 0;
+  if (stride != 0) {
+    int64_t length = w->desc->row_dim[w->fast] == k ? (int64_t)(run->count - 1) * w->desc->row_stride[w->fast] : 0;
+    int64_t low = at[k] + (length < 0 ? length : 0), high = at[k] + (length > 0 ? length : 0);
+    int64_t room = stride > 0 ? w->tensor->shape[k] - 1 - high : low, by = stride > 0 ? stride : -stride;
+    times = (int64_t)(times - 1) * by <= room ? times : (uint64_t)(room / by) + 1;
+    run->pitch = (uint64_t)stride * w->pitch[k];
+  }
+  run->times = times;
+}
+
+// The next run begins at index 0 of the fastest dimension.
+static void walk_on(struct row_walk *w, uint64_t times) {
+  w->r[w->fast] = 0;
+  for (int j = w->slow; j >= 0; j--) {
+    w->r[j] += (uint32_t)times;
+    if (w->r[j] < w->grid->count[j]) {
+      break;
+    }
+    w->r[j] = 0;
+    times = 1;
+  }
 }
 
 static bool walk_next(struct row_walk *w, struct row_run *run) {
@@ -88,41 +127,69 @@ static bool walk_next(struct row_walk *w, struct row_run *run) {
       run->low = run->high = 0;
     }
   }
-  w->left -= run->count;
-  w->r[w->fast] = 0;
-  for (int j = w->fast - 1; j >= 0; j--) {  // the run has reached the end of the fastest dimension, or it is the last
-    if (++w->r[j] < w->grid->count[j]) {
-      break;
-    }
-    w->r[j] = 0;
-  }
+  find_times(w, at, run);
+  w->left -= run->times * run->count;
+  walk_on(w, run->times);  // the run has reached the end of the fastest dimension, or it is the last
   return true;
 }
 
-#define GATHER(type)                                                                     \
-  static void gather_##type(const type *data, const struct row_run *run, type pad, type *out) { \
-    for (uint64_t i = 0; i < run->low; i++) {                                            \
-      out[i] = pad;                                                                      \
-    }                                                                                    \
-    if (run->step == 1 && run->low < run->high) {                                        \
-      memcpy(out + run->low, data + (run->first + run->low), (run->high - run->low) * sizeof *out); \
-    } else {                                                                             \
-      for (uint64_t i = run->low; i < run->high; i++) {                                  \
-        out[i] = data[run->first + i * run->step];                                       \
-      }                                                                                  \
-    }                                                                                    \
-    for (uint64_t i = run->high; i < run->count; i++) {                                  \
-      out[i] = pad;                                                                      \
-    }                                                                                    \
-  }                                                                                      \
-  static void scatter_##type(type *data, const struct row_run *run, const type *in) {    \
-    if (run->step == 1 && run->low < run->high) {                                        \
-      memcpy(data + (run->first + run->low), in + run->low, (run->high - run->low) * sizeof *in); \
-      return;                                                                            \
-    }                                                                                    \
-    for (uint64_t i = run->low; i < run->high; i++) {                                    \
-      data[run->first + i * run->step] = in[i];                                          \
-    }                                                                                    \
+#define SHORT_RUN 16  // up to which a loop of its own is faster than a call
+
+// Whether a row of the runs' first elements, then one of their second, … is a walk through memory that moves forward, and touches nothing twice.
+static bool runs_interleave(const struct row_run *run) {
+  return run->times > 1 && run->pitch == 1 && run->step >= run->times && run->step <= INT64_MAX;
+}
+
+#define GATHER(type)                                                                                                  \
+  static void gather_run_##type(const type *data, const struct row_run *run, type pad, type *out) {                   \
+    for (uint64_t i = 0; i < run->low; i++) {                                                                         \
+      out[i] = pad;                                                                                                   \
+    }                                                                                                                 \
+    if (run->step == 1 && run->high - run->low > SHORT_RUN) {                                                         \
+      memcpy(out + run->low, data + (run->first + run->low), (run->high - run->low) * sizeof *out);                   \
+    } else {                                                                                                          \
+      for (uint64_t i = run->low; i < run->high; i++) {                                                               \
+        out[i] = data[run->first + i * run->step];                                                                    \
+      }                                                                                                               \
+    }                                                                                                                 \
+    for (uint64_t i = run->high; i < run->count; i++) {                                                               \
+      out[i] = pad;                                                                                                   \
+    }                                                                                                                 \
+  }                                                                                                                   \
+  static void gather_##type(const type *data, struct row_run run, type pad, type *out) {                              \
+    uint64_t times = run.times, first = run.first;                                                                    \
+    if (run.pitch == 0 && times > 1) {                                                                                \
+      gather_run_##type(data, &run, pad, out);                                                                        \
+      for (uint64_t have = run.count, all = have * times, more; have < all; have += more) {                           \
+        more = have < all - have ? have : all - have;                                                                 \
+        memcpy(out + have, out, more * sizeof *out);                                                                  \
+      }                                                                                                               \
+      return;                                                                                                         \
+    }                                                                                                                 \
+    for (uint64_t t = 0; t < times; t++) {                                                                            \
+      run.first = first + t * run.pitch;                                                                              \
+      gather_run_##type(data, &run, pad, out + t * run.count);                                                        \
+    }                                                                                                                 \
+  }                                                                                                                   \
+  static void scatter_##type(type *data, const struct row_run *run, const type *in) {                                 \
+    const uint64_t times = run->times, pitch = run->pitch, step = run->step, count = run->count;                      \
+    if (runs_interleave(run)) {                                                                                       \
+      for (uint64_t i = 0; i < count; i++) {                                                                          \
+        for (uint64_t t = 0; t < times; t++) {                                                                        \
+          data[run->first + i * step + t] = in[t * count + i];                                                        \
+        }                                                                                                             \
+      }                                                                                                               \
+      return;                                                                                                         \
+    }                                                                                                                 \
+    for (uint64_t t = 0; t < times; t++, in += count) {                                                               \
+      if (step == 1 && count > SHORT_RUN) {                                                                           \
+        memcpy(data + (run->first + t * pitch + run->low), in + run->low, (run->high - run->low) * sizeof *in);       \
+        continue;                                                                                                     \
+      }                                                                                                               \
+      for (uint64_t i = run->low; i < run->high; i++) {                                                               \
+        data[run->first + t * pitch + i * step] = in[i];                                                              \
+      }                                                                                                               \
+    }                                                                                                                 \
   }
 GATHER(uint8_t)
 GATHER(uint16_t)
@@ -132,10 +199,10 @@ GATHER(uint64_t)
 
 static void gather(const struct ap_memory *memory, const struct row_run *run, uint64_t pad, void *all, uint64_t at) {
   switch (memory->size) {
-    case 1: gather_uint8_t(memory->data, run, (uint8_t)pad, (uint8_t *)all + at); break;
-    case 2: gather_uint16_t(memory->data, run, (uint16_t)pad, (uint16_t *)all + at); break;
-    case 4: gather_uint32_t(memory->data, run, (uint32_t)pad, (uint32_t *)all + at); break;
-    default: gather_uint64_t(memory->data, run, pad, (uint64_t *)all + at); break;
+    case 1: gather_uint8_t(memory->data, *run, (uint8_t)pad, (uint8_t *)all + at); break;
+    case 2: gather_uint16_t(memory->data, *run, (uint16_t)pad, (uint16_t *)all + at); break;
+    case 4: gather_uint32_t(memory->data, *run, (uint32_t)pad, (uint32_t *)all + at); break;
+    default: gather_uint64_t(memory->data, *run, pad, (uint64_t *)all + at); break;
   }
 }
 
@@ -148,9 +215,9 @@ static void scatter(const struct ap_memory *memory, const struct row_run *run, c
   }
 }
 
-#define SHIFT_DOWN(type)                              \
-  for (uint64_t i = 0; i < rows; i++) {               \
-    ((type *)all)[i] = (type)(((type *)all)[i] >> bit); \
+#define SHIFT_DOWN(type)                                                                                              \
+  for (uint64_t i = 0; i < rows; i++) {                                                                               \
+    ((type *)all)[i] = (type)(((type *)all)[i] >> bit);                                                               \
   }
 // Elements of which only the bits from `bit` on are wanted.
 static void shift_down(void *all, unsigned size, uint64_t rows, unsigned bit) {
@@ -168,7 +235,7 @@ void ap_rows_gather(const struct ap_run *run, const struct ap_move *move, uint64
   struct row_run part;
   walk_begin(&walk, run->program, move, row0, rows);
   const struct ap_memory *memory = ap_run_memory(run, walk.desc->tensor);
-  for (uint64_t at = 0; walk_next(&walk, &part); at += part.count) {
+  for (uint64_t at = 0; walk_next(&walk, &part); at += part.times * part.count) {
     gather(memory, &part, walk.desc->pad_value << walk.desc->bit, out, at);
   }
   if (walk.desc->bit > 0) {
@@ -181,7 +248,7 @@ void ap_rows_scatter(const struct ap_run *run, const struct ap_move *move, uint6
   struct row_run part;
   walk_begin(&walk, run->program, move, row0, rows);
   const struct ap_memory *memory = ap_run_memory(run, walk.desc->tensor);
-  for (uint64_t at = 0; walk_next(&walk, &part); at += part.count) {
+  for (uint64_t at = 0; walk_next(&walk, &part); at += part.times * part.count) {
     scatter(memory, &part, in, at);
   }
 }
@@ -191,8 +258,8 @@ void ap_rows_inside(const struct ap_run *run, const struct ap_move *move, uint64
   struct row_run part;
   walk_begin(&walk, run->program, move, row0, rows);
   memset(inside, 0, 8 * sizeof *inside);
-  for (uint64_t at = 0; walk_next(&walk, &part); at += part.count) {
-    for (uint64_t r = at + part.low, end = at + part.high; r < end; r += 64 - r % 64) {
+  for (uint64_t at = 0; walk_next(&walk, &part); at += part.times * part.count) {
+    for (uint64_t r = at + part.low, end = at + (part.times - 1) * part.count + part.high; r < end; r += 64 - r % 64) {
       uint64_t left = end - r, bits = left < 64 ? ((uint64_t)1 << left) - 1 : ~(uint64_t)0;
       inside[r / 64] |= bits << r % 64;
     }
@@ -207,10 +274,12 @@ bool ap_rows_mark(const struct ap_run *run, const struct ap_instr *instr, uint64
   uint64_t twice = 0;
   walk_begin(&walk, p, &move, 0, ap_grid_rows(&p->grids[p->descs[instr->index].grid]));
   while (twice == 0 && walk_next(&walk, &part)) {
-    for (uint64_t i = part.low; i < part.high; i++) {
-      uint64_t element = part.first + i * part.step, bit = (uint64_t)1 << element % 64;
-      twice |= marked[element / 64] & bit;
-      marked[element / 64] |= bit;
+    for (uint64_t t = 0; t < part.times; t++) {
+      for (uint64_t i = part.low; i < part.high; i++) {
+        uint64_t element = part.first + t * part.pitch + i * part.step, bit = (uint64_t)1 << element % 64;
+        twice |= marked[element / 64] & bit;
+        marked[element / 64] |= bit;
+      }
     }
   }
   return twice == 0;

@@ -117,12 +117,18 @@ void ap_run_free(struct ap_run *run) {
     return;
   }
   for (uint32_t i = 0; i < run->program->ntensors; i++) {
-    free(run->memory[i].data);
+    if (!run->memory[i].shared) {
+      free(run->memory[i].data);
+    }
     free(run->planes[i].owned);
   }
   for (uint32_t t = 0; run->table_micro != NULL && t < run->program->ntables; t++) {
     free(run->table_micro[t]);
   }
+  for (size_t i = 0; i < run->nshared; i++) {
+    free(run->shared[i]);
+  }
+  free(run->shared);
   ap_blocks_free(run->blocks, run);
   ap_cap_free(&run->cap);
   free(run->regions);
@@ -161,6 +167,12 @@ bool ap_run_set(struct ap_run *run, uint32_t tensor, const int64_t *q) {
 void ap_run_get(const struct ap_run *run, uint32_t tensor, int64_t *q) {
   const struct ap_tensor *t = &run->program->tensors[tensor];
   const struct ap_memory *memory = ap_run_memory(run, tensor);
+  if (memory->shared) {
+    for (uint64_t i = 0, n = ap_tensor_elements(t); i < n; i++) {
+      q[i] = t->bias;
+    }
+    return;
+  }
   ap_planes_to_memory(run, ap_tensor_root(run->program, tensor));
   uint64_t bits = t->bits < 64 ? ((uint64_t)1 << t->bits) - 1 : UINT64_MAX;  // another profile may have left more
   for (uint64_t i = 0, n = ap_tensor_elements(t); i < n; i++) {

@@ -150,13 +150,14 @@ static void place(const struct ap_memory *memory, uint64_t first, const void *fr
   }
 }
 
-// 64 positions (or what is left) from word `word` of the columns on, of all channels.
-static void convert_word(const struct ap_planes *planes, const struct ap_memory *memory, uint64_t word, bool to_planes) {
+// 64 positions (or what is left) from word `word` of the columns on, of channels [begin, end).
+static void convert_word(const struct ap_planes *planes, const struct ap_memory *memory, uint64_t word, uint32_t begin, uint32_t end,
+                         bool to_planes) {
   _Alignas(64) uint64_t elements[CHANNELS_AT_ONCE * 64];
   uint64_t first = word * 64, left = planes->positions - first, rows = left < 64 ? left : 64;
-  for (uint32_t c = 0, count; c < planes->channels; c += count) {
+  for (uint32_t c = begin, count; c < end; c += count) {
     uint64_t at = first * planes->channels + c;
-    count = planes->channels - c < CHANNELS_AT_ONCE ? planes->channels - c : CHANNELS_AT_ONCE;
+    count = end - c < CHANNELS_AT_ONCE ? end - c : CHANNELS_AT_ONCE;
     if (to_planes) {
       pick(memory, at, elements, rows, count, planes->channels);
     }
@@ -175,11 +176,43 @@ static void convert_word(const struct ap_planes *planes, const struct ap_memory 
   }
 }
 
-static void convert(const struct ap_run *run, uint32_t root, bool to_planes) {
+// Parts of a conversion: words, and of each some channels, whole lines of the cache in both forms.
+#define PART_CHANNELS 256u
+static uint64_t channel_parts(const struct ap_planes *planes) { return (planes->channels + (uint64_t)PART_CHANNELS - 1) / PART_CHANNELS; }
+
+uint64_t ap_planes_conversion(const struct ap_run *run, uint32_t root, bool to_planes) {
   struct ap_planes *planes = &run->planes[root];
+  if (to_planes ? planes->current || !planes->memory_written : !planes->memory_stale) {
+    return 0;
+  }
   ap_planes_reserve(planes);
-  for (uint64_t word = 0; word * 64 < planes->positions; word++) {
-    convert_word(planes, &run->memory[root], word, to_planes);
+  return (planes->positions + 63) / 64 * channel_parts(planes);
+}
+
+void ap_planes_convert(const struct ap_run *run, uint32_t root, bool to_planes, uint64_t part) {
+  const struct ap_planes *planes = &run->planes[root];
+  uint64_t parts = channel_parts(planes);
+  uint32_t begin = (uint32_t)(part % parts) * PART_CHANNELS, left = planes->channels - begin;
+  convert_word(planes, &run->memory[root], part / parts, begin, begin + (left < PART_CHANNELS ? left : PART_CHANNELS), to_planes);
+}
+
+void ap_planes_converted(const struct ap_run *run, uint32_t root, bool to_planes) {
+  struct ap_planes *planes = &run->planes[root];
+  if (to_planes) {
+    planes->current = true;
+  } else {
+    planes->memory_stale = false;
+    planes->memory_written = true;
+  }
+}
+
+static void convert(const struct ap_run *run, uint32_t root, bool to_planes) {
+  uint64_t parts = ap_planes_conversion(run, root, to_planes);
+  for (uint64_t part = 0; part < parts; part++) {
+    ap_planes_convert(run, root, to_planes, part);
+  }
+  if (parts > 0) {
+    ap_planes_converted(run, root, to_planes);
   }
 }
 
@@ -197,16 +230,9 @@ void ap_planes_update(const struct ap_run *run, uint32_t root) {
     ap_planes_reserve(&run->planes[root]);
     run->planes[root].current = true;
   }
-  if (!run->planes[root].current) {
-    convert(run, root, true);
-    run->planes[root].current = true;
-  }
+  convert(run, root, true);
 }
 
 void ap_planes_to_memory(const struct ap_run *run, uint32_t root) {
-  if (run->planes[root].memory_stale) {
-    convert(run, root, false);
-    run->planes[root].memory_stale = false;
-    run->planes[root].memory_written = true;
-  }
+  convert(run, root, false);
 }

@@ -90,6 +90,10 @@ void ap_planes_narrow(const struct ap_run *run, uint32_t root, unsigned bits);
 // Makes the planes, or the array of elements, hold the values of a tensor that is no alias.
 void ap_planes_update(const struct ap_run *run, uint32_t root);
 void ap_planes_to_memory(const struct ap_run *run, uint32_t root);
+// The same in parts, in any order and by several threads: how many there are, 0 if it has its values there; one of them; all are done.
+uint64_t ap_planes_conversion(const struct ap_run *run, uint32_t root, bool to_planes);
+void ap_planes_convert(const struct ap_run *run, uint32_t root, bool to_planes, uint64_t part);
+void ap_planes_converted(const struct ap_run *run, uint32_t root, bool to_planes);
 
 // Sets the shape of planes without memory; makes memory for them, all zero, if there is none yet.
 void ap_planes_shape(struct ap_planes *planes, uint64_t positions, uint32_t channels, unsigned bits);

@@ -11,6 +11,7 @@
 struct ap_memory {
   void *data;
   uint8_t size;
+  bool shared;  // data is part of the run's shared memory
 };
 
 // A tile region: the code from `grid` to its `end`.
@@ -55,6 +56,7 @@ struct ap_run {
   bool *expected_of;                     // by profile: its layers are in there
   uint64_t *executions;                  // by profile: that have ended
   bool plain_blocks;                     // the block engine without compiled kernels (for tests)
+  void **shared; size_t nshared, shared_capacity;  // memory of temporary tensors (runtime/block_share.c)
 };
 
 const struct ap_memory *ap_run_memory(const struct ap_run *run, uint32_t tensor);

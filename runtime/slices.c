@@ -76,6 +76,35 @@ __attribute__((target("avx512f,avx512bw"))) static void unslice_avx512(const uin
   _mm512_storeu_si512(bytes, v);
 }
 
+__attribute__((target("avx512f,avx512bw"))) static void slice2_avx512(const uint8_t *elements, uint64_t *columns, size_t pitch,
+                                                                      unsigned bits) {
+  __m512i low = _mm512_loadu_si512(elements), high = _mm512_loadu_si512(elements + 64);
+  for (unsigned bit = 0; bit < bits; bit += 8) {
+    __m512i bytes = _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi16_epi8(low)), _mm512_cvtepi16_epi8(high), 1);
+    for (unsigned b = 0; b < 8 && bit + b < bits; b++) {
+      columns[(bit + b) * pitch] = _mm512_test_epi8_mask(bytes, _mm512_set1_epi8((char)(1u << b)));
+    }
+    low = _mm512_srli_epi16(low, 8);
+    high = _mm512_srli_epi16(high, 8);
+  }
+}
+
+__attribute__((target("avx512f,avx512bw"))) static void unslice2_avx512(const uint64_t *columns, size_t pitch, unsigned bits,
+                                                                        uint8_t *elements) {
+  __m512i v[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+  for (unsigned bit = 0; bit < bits; bit += 8) {
+    __m512i bytes = _mm512_setzero_si512();
+    for (unsigned b = 0; b < 8 && bit + b < bits; b++) {
+      bytes = _mm512_mask_add_epi8(bytes, columns[(bit + b) * pitch], bytes, _mm512_set1_epi8((char)(1u << b)));
+    }
+    __m128i up = _mm_cvtsi32_si128((int)bit);
+    v[0] = _mm512_or_si512(v[0], _mm512_sll_epi16(_mm512_cvtepu8_epi16(_mm512_castsi512_si256(bytes)), up));
+    v[1] = _mm512_or_si512(v[1], _mm512_sll_epi16(_mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64(bytes, 1)), up));
+  }
+  _mm512_storeu_si512(elements, v[0]);
+  _mm512_storeu_si512(elements + 64, v[1]);
+}
+
 __attribute__((target("avx512f,avx512bw"))) static void slice4_avx512(const uint8_t *elements, uint64_t *columns, size_t pitch,
                                                                       unsigned bits) {
   __m512i v[4];
@@ -119,10 +148,10 @@ __attribute__((target("avx512f,avx512bw"))) static void unslice4_avx512(const ui
 #endif
 
 static const struct ap_slicer variants[] = {
-    {"portable", slice_portable, unslice_portable, NULL, NULL},
+    {"portable", slice_portable, unslice_portable, NULL, NULL, NULL, NULL},
 #if defined(__x86_64__)
-    {"avx2", slice_avx2, unslice_portable, NULL, NULL},
-    {"avx512", slice_avx512, unslice_avx512, slice4_avx512, unslice4_avx512},
+    {"avx2", slice_avx2, unslice_portable, NULL, NULL, NULL, NULL},
+    {"avx512", slice_avx512, unslice_avx512, slice2_avx512, unslice2_avx512, slice4_avx512, unslice4_avx512},
 #endif
 };
 
@@ -182,13 +211,14 @@ static void place_bytes(const uint8_t *from, unsigned size, uint8_t *to) {
 
 void ap_slice(const void *elements, unsigned size, size_t rows, uint64_t *columns, size_t pitch, unsigned width) {
   const struct ap_slicer *slicer = best_slicer();
+  void (*whole)(const uint8_t *, uint64_t *, size_t, unsigned) = size == 2 ? slicer->slice2 : size == 4 ? slicer->slice4 : NULL;
   uint64_t rest = rows % 64 != 0 ? ((uint64_t)1 << rows % 64) - 1 : ~(uint64_t)0;
   uint8_t bytes[64];
   for (size_t w = 0; w < (rows + 63) / 64; w++) {
-    if (size == 4 && slicer->slice4 != NULL) {
-      slicer->slice4((const uint8_t *)elements + w * 64 * size, columns + w, pitch, width);
+    if (whole != NULL) {
+      whole((const uint8_t *)elements + w * 64 * size, columns + w, pitch, width);
     }
-    for (unsigned bit = 0; bit < width && !(size == 4 && slicer->slice4 != NULL); bit += 8) {
+    for (unsigned bit = 0; bit < width && whole == NULL; bit += 8) {
       const uint8_t *from = (const uint8_t *)elements + w * 64 * size;
       if (size > 1) {
         pick_bytes(from + plane_offset(bit / 8, size), size, bytes);
@@ -204,11 +234,12 @@ void ap_slice(const void *elements, unsigned size, size_t rows, uint64_t *column
 
 void ap_unslice(const uint64_t *columns, size_t pitch, unsigned width, void *elements, unsigned size, size_t rows) {
   const struct ap_slicer *slicer = best_slicer();
+  void (*whole)(const uint64_t *, size_t, unsigned, uint8_t *) = size == 2 ? slicer->unslice2 : size == 4 ? slicer->unslice4 : NULL;
   uint8_t bytes[64];
   for (size_t w = 0; w < (rows + 63) / 64; w++) {
     uint8_t *to = (uint8_t *)elements + w * 64 * size;
-    if (size == 4 && slicer->unslice4 != NULL && width > 0) {
-      slicer->unslice4(columns + w, pitch, width, to);
+    if (whole != NULL && width > 0) {
+      whole(columns + w, pitch, width, to);
       continue;
     }
     if (size > 1) {

@@ -18,7 +18,9 @@ struct ap_slicer {
   const char *name;
   void (*slice)(const uint8_t *bytes, uint64_t *columns, size_t pitch, unsigned bits);
   void (*unslice)(const uint64_t *columns, size_t pitch, unsigned bits, uint8_t *bytes);
-  // The same with 64 elements of 4 bytes and 1 to 32 columns; NULL: byte by byte.
+  // The same with 64 elements of 2 bytes and 1 to 16 columns, of 4 bytes and 1 to 32 columns; NULL: byte by byte.
+  void (*slice2)(const uint8_t *elements, uint64_t *columns, size_t pitch, unsigned bits);
+  void (*unslice2)(const uint64_t *columns, size_t pitch, unsigned bits, uint8_t *elements);
   void (*slice4)(const uint8_t *elements, uint64_t *columns, size_t pitch, unsigned bits);
   void (*unslice4)(const uint64_t *columns, size_t pitch, unsigned bits, uint8_t *elements);
 };

@@ -33,7 +33,7 @@ static void check_row(uint32_t depth, int spread, float scale, float beta, unsig
                                  {.bits = (uint8_t)out_bits, .bias = -(1 << (out_bits - 1)), .shape = {1, 1, 1, depth},
                                   .alias = UINT32_MAX}};
   struct ap_program program = {.tensors = tensors, .ntensors = 2};
-  struct ap_memory memory[2] = {{in, 1}, {out, 2}};
+  struct ap_memory memory[2] = {{.data = in, .size = 1}, {.data = out, .size = 2}};
   struct ap_run run = {.program = &program, .memory = memory};
   struct ap_host host = {AP_HOST_SOFTMAX, 0, 1, scale, beta};
   assert_null(ap_host_softmax_check(&program, &host));
@@ -61,7 +61,7 @@ static void check_words(uint32_t depth, int spread, float scale, float beta) {
   for (int i = 0; i < 2; i++)
     tensors[i] = (struct ap_tensor){.bits = 16, .bias = -32768, .shape = {1, 1, 1, depth}, .alias = UINT32_MAX};
   struct ap_program program = {.tensors = tensors, .ntensors = 2};
-  struct ap_memory memory[2] = {{in, 2}, {out, 2}};
+  struct ap_memory memory[2] = {{.data = in, .size = 2}, {.data = out, .size = 2}};
   struct ap_run run = {.program = &program, .memory = memory};
   struct ap_host host = {AP_HOST_SOFTMAX, 0, 1, scale, beta};
   assert_null(ap_host_softmax_check(&program, &host));
