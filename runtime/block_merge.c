@@ -168,21 +168,23 @@ static void add_wide(struct merger *m, unsigned i, const struct ap_call *call, c
 
 static void add_kernel(struct merger *m, unsigned i, const struct ap_call *call) {
   const struct ap_entry *e = call->entry;
+  const struct ap_micro_facts *facts = &m->plan->facts[e->micro - m->run->program->micros];
   struct place at[3];
-  for (unsigned slot = 0; slot < 3 && e->stepwise; slot++) {
-    if (call->base[slot] == 0) {
+  for (unsigned slot = 0; slot < 3; slot++) {
+    bool written = slot > 0 && facts->first_write[slot] != UINT32_MAX;  // besides d, as by a write of a whole key
+    if (call->base[slot] == 0 && (e->stepwise || written)) {
       bring_loaded(m, i, call->at[slot], e->instr->f[slot].width);
     }
   }
   at[1] = operand(m, i, call, 1);
   at[2] = operand(m, i, call, 2);
-  at[0] = target(m, i, call, m->plan->facts[e->micro - m->run->program->micros].defines && !e->stepwise);
-  if (e->instr->f[1].width == 0 && e->instr->imm < AP_SHORT_COLUMNS) {
+  at[0] = target(m, i, call, facts->defines && !e->stepwise);
+  bool has_a = e->instr->f[1].width > 0, in_place_of_a = !has_a && e->instr->imm < AP_SHORT_COLUMNS;
+  if (in_place_of_a) {
     at[1] = (struct place){(uint32_t)e->instr->imm, AP_PLACE_CELLS};
   }
-  bool fits = call->kind == AP_CALL_KERNEL && call->kernel < AP_SHORT_WIDE && e->instr->f[2].width == 0 &&
-              e->instr->imm == (e->instr->f[1].width == 0 ? at[1].column : 0) && at[0].place == AP_PLACE_CELLS && at[1].place < 16 &&
-              at[1].column < AP_SHORT_COLUMNS;
+  bool fits = call->kind == AP_CALL_KERNEL && call->kernel < AP_SHORT_WIDE && e->instr->f[2].width == 0 && at[0].place == AP_PLACE_CELLS &&
+              (has_a ? ap_op_info(e->instr->op)->imm == AP_IMM_NONE : in_place_of_a) && at[1].place < 16 && at[1].column < AP_SHORT_COLUMNS;
   if (fits) {
     add_short(m, AP_SHORT(call->kernel, i, at[0].column, at[1].place, at[1].column));
   } else {
