@@ -18,10 +18,11 @@ struct bench_limit {
 // Measures with so many threads at a time. False: an error was added.
 bool bench_measure_limit(unsigned threads, struct bench_limit *out, struct bf_diags *diags);
 
-// Additions and subtractions that a layer's code executes in one execution.
+// Additions and subtractions that a layer's code executes in one execution, those of products among them.
 struct bench_additions {
-  uint64_t rows;   // instructions × rows of their tile
-  uint64_t slots;  // instructions × rows that the vector words of the tile have room for
+  uint64_t rows;   // additions × rows of their tile
+  uint64_t products;  // of these, in products
+  uint64_t slots;  // additions × rows that the vector words of the tile have room for
 };
 // Whether a run as it is measured, of the first profile, executes the layer.
 bool bench_layer_runs(const struct ap_program *program, uint32_t layer);

@@ -85,8 +85,9 @@ static double ratio(const struct bench_run *slow, const struct bench_run *fast) 
 
 void bench_print_network(const struct bench_limit *limit, const struct bench_network *n) {
   const struct bench_run *exact = find_run(n, AP_ENGINE_JIT, AP_COUNT_EXACT);
-  printf("\n%s (%s), batch of %u, %.3e MACs and %.3e row additions an execution\n", n->program->network, n->file, n->program->batch,
-         (double)network_macs(n->program), (double)n->additions[n->program->nlayers].rows);
+  const struct bench_additions *all = &n->additions[n->program->nlayers];
+  printf("\n%s (%s), batch of %u, %.3e MACs and %.3e row additions (%.3e of them in products) an execution\n", n->program->network, n->file,
+         n->program->batch, (double)network_macs(n->program), (double)all->rows, (double)all->products);
   printf("%-14s %10s %10s %12s %12s %10s\n", "engine", "s an image", "first s", "MACs/s", "additions/s", "of limit");
   for (size_t r = 0; r < n->nruns; r++) {
     print_run(limit, n, &n->runs[r]);
@@ -149,6 +150,7 @@ static json_t *network_json(const struct bench_limit *limit, const struct bench_
     json_object_set_new(layer, "name", text(p->layers[i].name));
     json_object_set_new(layer, "macs", json_integer((json_int_t)p->layers[i].macs));
     json_object_set_new(layer, "additions", json_integer((json_int_t)a->rows));
+    json_object_set_new(layer, "additions_in_products", json_integer((json_int_t)a->products));
     json_object_set_new(layer, "row_fill", real(a->slots > 0 ? (double)a->rows / (double)a->slots : 0));
     json_array_append_new(layers, layer);
   }
