@@ -295,6 +295,28 @@ static void test_slices(void **state) {
   }
 }
 
+static void test_slices_of_halves(void **state) {
+  struct rng rng = {6};
+  uint16_t elements[64], back[64];
+  uint64_t columns[16 * 3];
+  for (unsigned v = 0; v < 3; v++) {
+    const struct ap_slicer *slicer = ap_slicer_variant(v);
+    for (unsigned bits = 1; bits <= 16 && slicer != NULL && slicer->slice2 != NULL; bits++) {
+      for (unsigned i = 0; i < 64; i++) {
+        elements[i] = (uint16_t)rng_next(&rng);
+      }
+      slicer->slice2((const uint8_t *)elements, columns, 3, bits);
+      slicer->unslice2(columns, 3, bits, (uint8_t *)back);
+      for (unsigned i = 0; i < 64; i++) {
+        assert_int_equal(back[i], elements[i] & ((1u << bits) - 1));
+        for (unsigned b = 0; b < bits; b++) {
+          assert_int_equal(columns[3 * b] >> i & 1, elements[i] >> b & 1);
+        }
+      }
+    }
+  }
+}
+
 static void test_slices_of_words(void **state) {
   struct rng rng = {5};
   uint32_t elements[64], back[64];
@@ -321,7 +343,7 @@ static void test_slices_of_words(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_slices),
-      cmocka_unit_test(test_slices_of_words),
+      cmocka_unit_test(test_slices_of_halves), cmocka_unit_test(test_slices_of_words),
       cmocka_unit_test(test_stop),
       cmocka_unit_test(test_random_programs),
       cmocka_unit_test(test_random_networks),
