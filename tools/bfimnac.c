@@ -12,21 +12,11 @@
 #include "ir/profile.h"
 #include "isa/ledger.h"
 #include "quantize/quantize.h"
-#include "tools/common/options.h"
 #include "tools/common/diagnostics.h"
 #include "tools/common/network_costs.h"
 
-enum option_id {
-  OPTION_NONE = TOOL_OPTION_NONE,
-#define BF_OPTION(id, ...) OPTION_##id,
-#include "backend/bfimnac_options.def"
-  OPTION_LIMIT
-};
-static const struct tool_option rows[] = {
-#define BF_OPTION(id, name, letter, argument, help) {name, letter, argument, help},
-#include "backend/bfimnac_options.def"
-};
-#define NROWS ((int)BF_COUNT(rows))
+#define TOOL_OPTION_ROWS "backend/bfimnac_options.def"
+#include "tools/common/option_rows.h"
 
 static const char *const emit_names[] = {"apbin", "asm", "ir", "bfn", "dot", "columns"};
 enum emit { EMIT_APBIN, EMIT_ASM, EMIT_IR, EMIT_BFN, EMIT_DOT, EMIT_COLUMNS };

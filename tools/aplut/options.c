@@ -7,18 +7,9 @@
 #include <string.h>
 
 #include "tools/aplut/aplut.h"
-#include "tools/common/options.h"
 
-enum option_id {
-  OPTION_NONE = TOOL_OPTION_NONE,
-#define BF_OPTION(id, ...) OPTION_##id,
-#include "tools/aplut/options.def"
-};
-static const struct tool_option rows[] = {
-#define BF_OPTION(id, name, letter, argument, help) {name, letter, argument, help},
-#include "tools/aplut/options.def"
-};
-#define NROWS ((int)BF_COUNT(rows))
+#define TOOL_OPTION_ROWS "tools/aplut/options.def"
+#include "tools/common/option_rows.h"
 
 const char *const aplut_objective_names[] = {"cycles", "writes", "energy", NULL};
 static const char *const format_names[] = {"text", "json", "latex", NULL};

@@ -7,18 +7,9 @@
 #include <string.h>
 
 #include "tools/aprun/aprun.h"
-#include "tools/common/options.h"
 
-enum option_id {
-  OPTION_NONE = TOOL_OPTION_NONE,
-#define BF_OPTION(id, ...) OPTION_##id,
-#include "tools/aprun/options.def"
-};
-static const struct tool_option rows[] = {
-#define BF_OPTION(id, name, letter, argument, help) {name, letter, argument, help},
-#include "tools/aprun/options.def"
-};
-#define NROWS ((int)BF_COUNT(rows))
+#define TOOL_OPTION_ROWS "tools/aprun/options.def"
+#include "tools/common/option_rows.h"
 #define MAX_THREADS 256
 
 static int usage(const char *fmt, const char *what) {

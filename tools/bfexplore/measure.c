@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "tools/bfexplore/explore.h"
-#include "tools/common/options.h"
 
 void bfx_measure(struct bf_calibration *calibration, const struct bf_float_net *net, const struct bf_quantize_spec *spec, uint32_t bits,
                  unsigned activation_bits, uint64_t images, void (*progress)(size_t, size_t), struct bfx_measures *out) {
@@ -53,16 +52,8 @@ void bfx_measures_json(const struct bfx_measures *m, const char *network, uint64
 
 // ---- the command
 
-enum option_id {
-  OPTION_NONE = TOOL_OPTION_NONE,
-#define BF_OPTION(id, ...) OPTION_##id,
-#include "tools/bfexplore/measure_options.def"
-};
-static const struct tool_option rows[] = {
-#define BF_OPTION(id, name, letter, argument, help) {name, letter, argument, help},
-#include "tools/bfexplore/measure_options.def"
-};
-#define NROWS ((int)BF_COUNT(rows))
+#define TOOL_OPTION_ROWS "tools/bfexplore/measure_options.def"
+#include "tools/common/option_rows.h"
 
 struct settings {
   const char *model, *inputs, *json, *quantize;

@@ -7,18 +7,9 @@
 
 #include "tools/bfexplore/explore.h"
 #include "tools/bfexplore/precision.h"
-#include "tools/common/options.h"
 
-enum option_id {
-  OPTION_NONE = TOOL_OPTION_NONE,
-#define BF_OPTION(id, ...) OPTION_##id,
-#include "tools/bfexplore/options.def"
-};
-static const struct tool_option rows[] = {
-#define BF_OPTION(id, name, letter, argument, help) {name, letter, argument, help},
-#include "tools/bfexplore/options.def"
-};
-#define NROWS ((int)BF_COUNT(rows))
+#define TOOL_OPTION_ROWS "tools/bfexplore/options.def"
+#include "tools/common/option_rows.h"
 
 static void help(void) {
   puts("Usage: bfexplore precision NET --budget=MEASURE:AMOUNT --sensitivity=FILE [OPTION]...\n\n"

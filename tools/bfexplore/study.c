@@ -11,18 +11,9 @@
 #include <unistd.h>
 
 #include "tools/bfexplore/explore.h"
-#include "tools/common/options.h"
 
-enum option_id {
-  OPTION_NONE = TOOL_OPTION_NONE,
-#define BF_OPTION(id, ...) OPTION_##id,
-#include "tools/bfexplore/study_options.def"
-};
-static const struct tool_option rows[] = {
-#define BF_OPTION(id, name, letter, argument, help) {name, letter, argument, help},
-#include "tools/bfexplore/study_options.def"
-};
-#define NROWS ((int)BF_COUNT(rows))
+#define TOOL_OPTION_ROWS "tools/bfexplore/study_options.def"
+#include "tools/common/option_rows.h"
 
 // What every study takes, in bits by option.
 #define BFX_TAKES(id) (1u << OPTION_##id % 32)

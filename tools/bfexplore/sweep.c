@@ -14,18 +14,9 @@
 #include <unistd.h>
 
 #include "tools/bfexplore/explore.h"
-#include "tools/common/options.h"
 
-enum option_id {
-  OPTION_NONE = TOOL_OPTION_NONE,
-#define BF_OPTION(id, ...) OPTION_##id,
-#include "tools/bfexplore/sweep_options.def"
-};
-static const struct tool_option rows[] = {
-#define BF_OPTION(id, name, letter, argument, help) {name, letter, argument, help},
-#include "tools/bfexplore/sweep_options.def"
-};
-#define NROWS ((int)BF_COUNT(rows))
+#define TOOL_OPTION_ROWS "tools/bfexplore/sweep_options.def"
+#include "tools/common/option_rows.h"
 
 struct work {
   const char *spec, *folder;
