@@ -33,9 +33,7 @@ bfimna_program *bf_api_wrap(struct ap_program *program, struct bf_diags *diags) 
     bfimna_program_free(handle);
     return NULL;
   }
-  if (!ap_technology_set_vdd(&handle->tech, program->vdd)) {
-    bf_error_file(diags, NULL, NULL, "supply voltage %g V is out of the range of technology %s", program->vdd,
-                  handle->tech.name);
+  if (!ap_technology_use_vdd(&handle->tech, program->vdd, NULL, diags)) {
     bfimna_program_free(handle);
     return NULL;
   }
@@ -90,10 +88,7 @@ static bool translate(const bfimna_options *given, struct bf_compile_options *ou
   const struct bf_source *source;
   if (!ap_machine_load(options.target ? options.target : "bf-imna-lr", &out->machine, &source, diags)) return false;
   if (!ap_technology_load(options.tech ? options.tech : out->machine.technology, &out->tech, diags)) return false;
-  if (options.vdd == 0 || ap_technology_set_vdd(&out->tech, options.vdd)) return true;
-  bf_error_file(diags, NULL, NULL, "supply voltage %g V is out of the range of technology %s", options.vdd,
-                out->tech.name);
-  return false;
+  return ap_technology_use_vdd(&out->tech, options.vdd, NULL, diags);
 }
 
 bfimna_status bfimna_compile(const char *path, const bfimna_options *options, bfimna_program **program,

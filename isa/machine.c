@@ -381,3 +381,12 @@ bool ap_technology_set_vdd(struct ap_technology *technology, double vdd) {
   technology->vdd = vdd;
   return true;
 }
+
+bool ap_technology_use_vdd(struct ap_technology *technology, double vdd, const char *file, struct bf_diags *diags) {
+  if (vdd == 0 || ap_technology_set_vdd(technology, vdd)) {
+    return true;
+  }
+  bf_error_file(diags, file, NULL, "%g V is outside 0.3 to 1.5 times the nominal %g V of technology %s", vdd, technology->vdd_nominal,
+                technology->name);
+  return false;
+}

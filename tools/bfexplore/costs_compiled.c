@@ -45,9 +45,7 @@ static bool options_of(const struct bfx_settings *s, struct bf_compile_options *
       !ap_technology_load(s->tech ? s->tech : out->machine.technology, &out->tech, diags)) {
     return false;
   }
-  if (s->vdd > 0 && !ap_technology_set_vdd(&out->tech, s->vdd)) {
-    bf_error_file(diags, "--vdd", "the nominal supply is in the technology file", "%g V is outside the range of technology %s", s->vdd,
-                  out->tech.name);
+  if (!ap_technology_use_vdd(&out->tech, s->vdd, "--vdd", diags)) {
     ap_technology_free(&out->tech);
     return false;
   }

@@ -84,17 +84,20 @@ static bool override(const struct bfx_point *point, struct ap_machine *machine, 
 
 static bool technology(const struct bfx_point *point, struct bf_compile_options *out, struct bf_diags *diags) {
   const char *name = point->axis[BFX_AXIS_TECH], *vdd = point->axis[BFX_AXIS_VDD];
-  char *end = NULL;
+  char *end;
   if (!ap_technology_load(*name ? name : out->machine.technology, &out->tech, diags)) {
     return false;
   }
-  double volts = *vdd >= '0' && *vdd <= '9' ? strtod(vdd, &end) : -1;
-  if (!*vdd || (volts > 0 && !*end && ap_technology_set_vdd(&out->tech, volts))) {
-    return true;
+  double volts = *vdd ? strtod(vdd, &end) : 0;
+  bool ok = !*vdd || (strchr("0123456789", *vdd) && !*end && volts > 0);
+  if (!ok) {
+    bf_error_file(diags, NULL, NULL, "vdd: a voltage is expected, not `%s`", vdd);
   }
-  bf_error_file(diags, NULL, NULL, "vdd: `%s` V is outside the range of technology %s", vdd, out->tech.name);
-  ap_technology_free(&out->tech);
-  return false;
+  ok = ok && ap_technology_use_vdd(&out->tech, volts, "vdd", diags);
+  if (!ok) {
+    ap_technology_free(&out->tech);
+  }
+  return ok;
 }
 
 bool bfx_point_options(const struct bfx_point *point, struct bf_compile_options *out, struct bf_diags *diags) {

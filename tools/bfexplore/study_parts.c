@@ -77,9 +77,7 @@ bool bfx_study_options(struct bfx_study *study, struct bf_compile_options *out) 
       !ap_technology_load(study->tech ? study->tech : out->machine.technology, &out->tech, study->diags)) {
     return false;
   }
-  if (study->vdd > 0 && !ap_technology_set_vdd(&out->tech, study->vdd)) {
-    bf_error_file(study->diags, "--vdd", "the nominal supply is in the technology file", "%g V is outside the range of technology %s",
-                  study->vdd, out->tech.name);
+  if (!ap_technology_use_vdd(&out->tech, study->vdd, "--vdd", study->diags)) {
     ap_technology_free(&out->tech);
     return false;
   }
