@@ -121,6 +121,9 @@ int options_parse(struct settings *s, int argc, char **argv) {
   if (s->profiles != NULL && !s->check) {
     return usage("--profiles goes with --check%s", "");
   }
+  if ((s->labels != NULL || s->classes != NULL) && !s->top) {
+    return usage("%s goes with --top", s->labels != NULL ? "--labels" : "--classes");
+  }
   s->binary = argv[optind];
   return -1;
 }
