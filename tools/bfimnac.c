@@ -125,16 +125,20 @@ static int take(void *settings, int id, const char *arg) {
   }
 }
 
+// Whether code is made; else the network itself is written, in one of its forms.
+static bool compiles(const struct settings *s) { return s->emit != EMIT_BFN && s->emit != EMIT_IR && s->emit != EMIT_DOT; }
+
 static int parse(struct settings *s, int argc, char **argv) {
   int status = tool_options_parse(rows, NROWS, argc, argv, usage, take, s);
-  if (status >= 0) {
-    return status;
-  }
+  if (status >= 0) return status;
   if (optind >= argc) return usage("no input file%s", "");
   if (optind + 1 < argc) return usage("more than one input file: '%s'", argv[optind + 1]);
   s->input = argv[optind];
   if (s->quantize && !s->calibrate) return usage("--quantize needs images: --calibrate=IMAGES.npy%s", "");
   if (s->explain && s->report < 0) return usage("--explain goes with --report=text or json%s", "");
+  if (s->report >= 0 && !compiles(s)) return usage("--report is about compiled code; --emit=%s makes none", emit_names[s->emit]);
+  if (s->report >= 0 && !s->output && s->emit != EMIT_APBIN)
+    return usage("the report and --emit=%s would both go to standard output: -o FILE takes the latter", emit_names[s->emit]);
   if (s->calibrate && !s->quantize) return usage("--calibrate goes with --quantize%s", "");
   if (s->quantize && s->assume_w) return usage("--assume and --quantize exclude each other%s", "");
   return -1;
@@ -392,12 +396,7 @@ static bool build(const struct settings *s, struct bf_diags *diags) {
   const struct bf_source *source;
   if (!ap_machine_load(s->target, &o.machine, &source, diags)) return false;
   if (!ap_technology_load(s->tech ? s->tech : o.machine.technology, &o.tech, diags)) return false;
-  bool ok = true;
-  if (s->vdd > 0 && !ap_technology_set_vdd(&o.tech, s->vdd)) {
-    bf_error_file(diags, "--vdd", "the nominal supply is in the technology file", "%g V is outside the range of technology %s", s->vdd, o.tech.name);
-    ok = false;
-  }
-  ok = ok && build_batch(s, &o, diags);
+  bool ok = ap_technology_use_vdd(&o.tech, s->vdd, "--vdd", diags) && build_batch(s, &o, diags);
   bf_buf_free(&printed);
   ap_technology_free(&o.tech);
   return ok;
@@ -441,8 +440,7 @@ static bool run(const struct settings *s, struct bf_diags *diags) {
     bf_error_file(diags, s->output, NULL, "the output is the input file itself");
     return false;
   }
-  bool graph_only = s->emit == EMIT_BFN || s->emit == EMIT_IR || s->emit == EMIT_DOT;
-  return graph_only ? translate(s, diags) : build(s, diags);
+  return compiles(s) ? build(s, diags) : translate(s, diags);
 }
 
 int main(int argc, char **argv) {
