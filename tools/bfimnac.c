@@ -36,29 +36,12 @@ struct settings {
   const char *quantize, *calibrate;
 };
 
-static int usage(const char *fmt, const char *what) {
-  fprintf(stderr, "bfimnac: ");
-  fprintf(stderr, fmt, what);
-  fprintf(stderr, "\nTry 'bfimnac --help'.\n");
-  return 2;
-}
+static int usage(const char *fmt, const char *what) { return tool_wrong_usage("bfimnac", fmt, what); }
 
 static void help(void) {
   puts("Usage: bfimnac [OPTION]... INPUT\n\nCompiles INPUT (.bfn, .tflite, .onnx or .bfir) for an associative processor.\n");
   tool_options_help(rows, NROWS, 32);
   puts("\nExit status: 0 done, 1 the input is wrong, 2 wrong usage.");
-}
-
-static int choose(const char *const *names, size_t count, const char *text) {
-  for (size_t i = 0; i < count; i++)
-    if (names[i] && !strcmp(names[i], text)) return (int)i;
-  return -1;
-}
-
-static bool number(const char *text, double lo, double hi, double *out) {
-  char *end;
-  *out = strtod(text, &end);
-  return *text && !*end && *out >= lo && *out <= hi;
 }
 
 // "w8a8": widths of weights and activations, 1 to 16 bits each.
@@ -76,26 +59,26 @@ static int take(void *settings, int id, const char *arg) {
   switch (id) {
   case OPTION_OUTPUT: s->output = strcmp(arg, "-") ? arg : NULL; return -1;
   case OPTION_EMIT:
-    pick = s->emit = choose(emit_names, BF_COUNT(emit_names), arg);
+    pick = s->emit = tool_choose(emit_names, BF_COUNT(emit_names), arg);
     return pick < 0 ? usage("--emit wants apbin, asm, ir, bfn, dot or columns, not '%s'", arg) : -1;
   case OPTION_ASM: s->emit = EMIT_ASM; return -1;
   case OPTION_TARGET: s->target = arg; return -1;
   case OPTION_TECH: s->tech = arg; return -1;
   case OPTION_VDD:
-    if (!number(arg, 1e-3, 100, &s->vdd)) return usage("--vdd wants volts, not '%s'", arg);
+    if (!tool_real(arg, 1e-3, 100, &s->vdd)) return usage("--vdd wants volts, not '%s'", arg);
     return -1;
   case OPTION_OPTIMIZE:
-    if (!number(arg, 0, 3, &value) || value != (int)value) return usage("-O wants 0, 1, 2 or 3, not '%s'", arg);
+    if (!tool_real(arg, 0, 3, &value) || value != (int)value) return usage("-O wants 0, 1, 2 or 3, not '%s'", arg);
     s->opt_level = (unsigned)value;
     return -1;
   case OPTION_MAPPING:
-    pick = s->mapping = choose(mapping_names, BF_MAPPING_COUNT, arg);
+    pick = s->mapping = tool_choose(mapping_names, BF_MAPPING_COUNT, arg);
     return pick < 0 ? usage("--mapping wants auto, mac, output or pixel, not '%s'", arg) : -1;
   case OPTION_OBJECTIVE:
-    pick = s->objective = choose(objective_names, BF_OBJECTIVE_COUNT, arg);
+    pick = s->objective = tool_choose(objective_names, BF_OBJECTIVE_COUNT, arg);
     return pick < 0 ? usage("--objective wants cycles, energy or edp, not '%s'", arg) : -1;
   case OPTION_BATCH:
-    if (strcmp(arg, "auto") && (!number(arg, 1, 65536, &value) || value != (int)value))
+    if (strcmp(arg, "auto") && (!tool_real(arg, 1, 65536, &value) || value != (int)value))
       return usage("--batch wants 1 to 65536 or auto, not '%s'", arg);
     s->batch = (uint32_t)value;  // 0: auto
     return -1;
@@ -113,7 +96,7 @@ static int take(void *settings, int id, const char *arg) {
   case OPTION_EXPLAIN: s->explain = true; return -1;
   case OPTION_VERIFY_EACH: s->verify_each = true; return -1;
   case OPTION_REPORT:
-    pick = s->report = choose(report_names, 2, arg);
+    pick = s->report = tool_choose(report_names, 2, arg);
     return pick < 0 ? usage("--report wants text or json, not '%s'", arg) : -1;
   case OPTION_TIME_PASSES: s->time_passes = true; return -1;
   case OPTION_CACHE:

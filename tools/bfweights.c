@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // bfweights: an archive of seeded synthetic weights for a .bfn whose trained weights are not to be had.
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +7,7 @@
 
 #include "tools/bfweights/synthetic.h"
 #include "tools/common/diagnostics.h"
+#include "tools/common/options.h"
 
 enum status { STATUS_DONE = 0, STATUS_WRONG = 1, STATUS_USAGE = 2 };
 
@@ -28,20 +28,7 @@ static const char help_text[] =
     "      --version               the version\n\n"
     "Exit status: 0 done, 1 the input is wrong, 2 wrong usage.\n";
 
-static int usage(const char *fmt, const char *what) {
-  fprintf(stderr, "bfweights: ");
-  fprintf(stderr, fmt, what);
-  fprintf(stderr, "\nTry 'bfweights --help'.\n");
-  return STATUS_USAGE;
-}
-
-static bool number(const char *text, uint64_t lo, uint64_t hi, uint64_t *out) {
-  char *end;
-  errno = 0;
-  if (*text < '0' || *text > '9') return false;
-  *out = strtoull(text, &end, 10);
-  return !*end && !errno && *out >= lo && *out <= hi;
-}
+static int usage(const char *fmt, const char *what) { return tool_wrong_usage("bfweights", fmt, what); }
 
 // Fills `s`; -1: go on, else the exit status.
 static int parse_options(int argc, char **argv, struct settings *s) {
@@ -57,10 +44,10 @@ static int parse_options(int argc, char **argv, struct settings *s) {
     switch (c) {
     case 'o': s->output = optarg; break;
     case 's':
-      if (!number(optarg, 0, UINT64_MAX, &s->synthetic.seed)) return usage("--seed wants a whole number, not '%s'", optarg);
+      if (!tool_whole(optarg, 0, UINT64_MAX, &s->synthetic.seed)) return usage("--seed wants a whole number, not '%s'", optarg);
       break;
     case 'b':
-      if (!number(optarg, 1, 16, &bits)) return usage("--bits wants 1 to 16, not '%s'", optarg);
+      if (!tool_whole(optarg, 1, 16, &bits)) return usage("--bits wants 1 to 16, not '%s'", optarg);
       s->synthetic.bits = (unsigned)bits;
       break;
     case 'd':

@@ -71,22 +71,6 @@ static void help(void) {
   puts("\nExit status: 0 done, 1 the input is wrong, 2 wrong usage.");
 }
 
-static bool number(const char *text, uint64_t most, uint64_t *out) {
-  char *end;
-  *out = *text >= '0' && *text <= '9' ? strtoull(text, &end, 10) : 0;
-  return *out >= 1 && *out <= most && !*end;
-}
-
-static bool take_bits(const char *text, uint32_t *bits) {
-  *bits = 0;
-  for (char *end;; text = end + 1) {
-    unsigned long value = *text >= '0' && *text <= '9' ? strtoul(text, &end, 10) : 0;
-    if (value < 1 || value > BFX_MAX_BITS) return false;
-    *bits |= UINT32_C(1) << value;
-    if (*end != ',') return *end == 0;
-  }
-}
-
 static int take(void *settings, int id, const char *arg) {
   struct settings *s = settings;
   uint64_t value;
@@ -94,10 +78,10 @@ static int take(void *settings, int id, const char *arg) {
     case OPTION_INPUTS: s->inputs = arg; return -1;
     case OPTION_JSON: s->json = arg; return -1;
     case OPTION_QUANTIZE: s->quantize = arg; return -1;
-    case OPTION_BITS: return take_bits(arg, &s->bits) ? -1 : bfx_usage("--bits wants widths from 1 to 16, not '%s'", arg);
-    case OPTION_IMAGES: return number(arg, UINT32_MAX, &s->images) ? -1 : bfx_usage("--images wants a number, not '%s'", arg);
+    case OPTION_BITS: return bfx_take_bits(arg, &s->bits) ? -1 : bfx_usage("--bits wants widths from 1 to 16, not '%s'", arg);
+    case OPTION_IMAGES: return tool_whole(arg, 1, UINT32_MAX, &s->images) ? -1 : bfx_usage("--images wants a number, not '%s'", arg);
     case OPTION_ACTIVATION_BITS:
-      if (!number(arg, BFX_MAX_BITS, &value)) return bfx_usage("--activation-bits wants 1 to 16, not '%s'", arg);
+      if (!tool_whole(arg, 1, BFX_MAX_BITS, &value)) return bfx_usage("--activation-bits wants 1 to 16, not '%s'", arg);
       s->activation_bits = (unsigned)value;
       return -1;
     default: help(); return 0;

@@ -20,20 +20,6 @@ static void help(void) {
   puts("\nExit status: 0 done, 1 the input is wrong or no choice meets the budgets, 2 wrong usage.");
 }
 
-static bool take_bits(const char *text, uint32_t *bits) {
-  *bits = 0;
-  for (char *end; ; text = end + 1) {
-    unsigned long value = *text >= '0' && *text <= '9' ? strtoul(text, &end, 10) : 0;
-    if (value < 1 || value > BFX_MAX_BITS) {
-      return false;
-    }
-    *bits |= UINT32_C(1) << value;
-    if (*end != ',') {
-      return *end == 0;
-    }
-  }
-}
-
 static int take_report(struct bfx_settings *s, const char *arg) {
   char *end;
   unsigned long bits = *arg >= '0' && *arg <= '9' ? strtoul(arg, &end, 10) : 0;
@@ -96,7 +82,7 @@ static int take_value(struct bfx_settings *s, int id, const char *arg) {
       s->objective = measure < 0 ? 0 : (unsigned)measure;
       return measure >= 0 ? -1 : bfx_usage("--objective wants sensitivity, cycles, energy, edp, size or bops, not '%s'", arg);
     case OPTION_BITS:
-      return take_bits(arg, &s->bits) ? -1 : bfx_usage("--bits wants widths from 1 to 16, not '%s'", arg);
+      return bfx_take_bits(arg, &s->bits) ? -1 : bfx_usage("--bits wants widths from 1 to 16, not '%s'", arg);
     case OPTION_PROFILE:
       s->profile = arg;
       return is_name(arg) ? -1 : bfx_usage("--profile wants a name of letters, digits and _, not '%s'", arg);

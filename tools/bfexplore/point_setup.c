@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/common/options.h"
+
 static const bool is_machine_key[BFX_AXES] = {
 #define BFX_AXIS(id, ...)
 #define BFX_MACHINE_AXIS(id, name, help) [BFX_AXIS_##id] = true,
@@ -29,25 +31,22 @@ char *bfx_first_error(const struct bf_diags *diags) {
 }
 
 static bool choose(const char *text, enum bfx_axis axis, const char *const *names, unsigned count, unsigned *out, struct bf_diags *diags) {
-  for (unsigned i = 0; i < count; i++) {
-    if (!strcmp(names[i], text)) {
-      *out = i;
-      return true;
-    }
+  int pick = tool_choose(names, count, text);
+  if (pick < 0) {
+    bf_error_file(diags, NULL, NULL, "%s: there is no `%s`", bfx_axes[axis].name, text);
   }
-  bf_error_file(diags, NULL, NULL, "%s: there is no `%s`", bfx_axes[axis].name, text);
-  return false;
+  *out = (unsigned)pick;
+  return pick >= 0;
 }
 
-static bool number(const char *text, enum bfx_axis axis, unsigned long least, unsigned long most, unsigned *out, struct bf_diags *diags) {
-  char *end;
-  unsigned long value = *text >= '0' && *text <= '9' ? strtoul(text, &end, 10) : most + 1;
-  if (value < least || value > most || *end) {
-    bf_error_file(diags, NULL, NULL, "%s: a number from %lu to %lu is expected, not `%s`", bfx_axes[axis].name, least, most, text);
-    return false;
+static bool number(const char *text, enum bfx_axis axis, unsigned least, unsigned most, unsigned *out, struct bf_diags *diags) {
+  uint64_t value = 0;
+  bool ok = tool_whole(text, least, most, &value);
+  if (!ok) {
+    bf_error_file(diags, NULL, NULL, "%s: a number from %u to %u is expected, not `%s`", bfx_axes[axis].name, least, most, text);
   }
   *out = (unsigned)value;
-  return true;
+  return ok;
 }
 
 // The machine's canonical text with the keys that the point gives, read again: ranges are checked where they always are.
