@@ -294,10 +294,7 @@ bool bf_npy_read(const char *path, struct bf_array *out, struct bf_diags *diags)
   size_t length;
   const char *why;
   *out = (struct bf_array){0};
-  if (!bf_read_file(path, &data, &length, &why)) {
-    bf_error_file(diags, path, NULL, "cannot read: %s", why);
-    return false;
-  }
+  if (!bf_diags_read(diags, path, NULL, &data, &length)) return false;
   bool ok = bf_npy_parse(data, length, out, &why);
   if (!ok) bf_error_file(diags, path, NULL, "%s", why);
   free(data);
@@ -306,10 +303,8 @@ bool bf_npy_read(const char *path, struct bf_array *out, struct bf_diags *diags)
 
 bool bf_npy_write(const char *path, const struct bf_array *array, struct bf_diags *diags) {
   struct bf_buf buf = {0};
-  const char *why;
   bf_npy_print(array, &buf);
-  bool ok = bf_write_file(path, buf.data, buf.length, &why);
-  if (!ok) bf_error_file(diags, path, NULL, "cannot write: %s", why);
+  bool ok = bf_diags_write(diags, path, buf.data, buf.length);
   bf_buf_free(&buf);
   return ok;
 }

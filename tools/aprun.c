@@ -10,19 +10,6 @@
 #include "tools/aprun/watch.h"
 #include "tools/common/diagnostics.h"
 
-static struct ap_program *load_binary(const struct settings *s, struct bf_diags *diags) {
-  char *data;
-  size_t length;
-  const char *why;
-  if (!bf_read_file(s->binary, &data, &length, &why)) {
-    bf_error_file(diags, s->binary, NULL, "cannot read: %s", why);
-    return NULL;
-  }
-  struct ap_program *program = ap_program_read(data, length, s->binary, diags);
-  free(data);
-  return program;
-}
-
 // A binary runs on the machine that it was compiled for: column numbers, tiles and microcode depend on it.
 static bool check_target(const struct settings *s, const struct ap_program *program, struct bf_diags *diags) {
   struct ap_machine machine;
@@ -344,7 +331,7 @@ static bool run_program(const struct settings *s, const struct ap_program *p, co
 
 static bool run(const struct settings *s, struct bf_diags *diags) {
   struct ap_technology tech = {0};
-  struct ap_program *program = load_binary(s, diags);
+  struct ap_program *program = ap_program_load(s->binary, diags);
   bool good = program != NULL && check_target(s, program, diags) && load_technology(s, program, &tech, diags);
   if (good && s->dump_layers != NULL && !program->keep_all) {
     bf_error_file(diags, s->binary, "compile it with --keep=all", "--dump-layers wants a binary that keeps every layer's tensor");

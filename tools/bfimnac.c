@@ -130,15 +130,12 @@ static int parse(struct settings *s, int argc, char **argv) {
 // --- output ----------------------------------------------------------------------------------------------------
 
 static bool write_out(const char *path, const struct bf_buf *data, struct bf_diags *diags) {
-  const char *why;
   if (!path) {
     if (fwrite(data->data, 1, data->length, stdout) == data->length && !fflush(stdout)) return true;
     bf_error_file(diags, "standard output", NULL, "cannot write");
     return false;
   }
-  if (bf_write_file(path, data->data, data->length, &why)) return true;
-  bf_error_file(diags, path, NULL, "cannot write: %s", why);
-  return false;
+  return bf_diags_write(diags, path, data->data, data->length);
 }
 
 // x.bfn gets x.npz beside it.

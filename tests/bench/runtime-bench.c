@@ -91,26 +91,13 @@ static bool measure(const struct ap_program *p, const struct ap_technology *tech
   return good;
 }
 
-static struct ap_program *load(const char *file, struct bf_diags *diags) {
-  char *data;
-  size_t length;
-  const char *why;
-  if (!bf_read_file(file, &data, &length, &why)) {
-    bf_error_file(diags, file, NULL, "cannot read: %s", why);
-    return NULL;
-  }
-  struct ap_program *program = ap_program_read(data, length, file, diags);
-  free(data);
-  return program;
-}
-
 static bool bench_network(const char *file, const struct options *options, struct bench_network *n, struct bf_diags *diags) {
   static const struct { enum ap_engine engine; enum ap_count count; } modes[] = {
       {AP_ENGINE_JIT, AP_COUNT_STATIC}, {AP_ENGINE_JIT, AP_COUNT_EXACT}, {AP_ENGINE_INTERP, AP_COUNT_EXACT}};
   struct ap_technology tech = {0};
   uint64_t hash[BF_COUNT(modes)];
   n->file = file;
-  n->program = load(file, diags);
+  n->program = ap_program_load(file, diags);
   bool good = n->program != NULL && ap_technology_load(n->program->tech, &tech, diags);
   if (good) {
     n->additions = bf_alloc((size_t)n->program->nlayers + 1, sizeof *n->additions);
@@ -147,7 +134,6 @@ static void free_result(struct bench_result *result) {
 static bool bench(const struct options *options, char **files, size_t count, struct bf_diags *diags) {
   struct bench_result result = {.networks = bf_alloc(count + 1, sizeof *result.networks)};
   struct rusage usage;
-  const char *why;
   bool good = bench_measure_limit(options->threads, &result.limit, diags);
   if (good) {
     bench_print_limit(&result.limit);
@@ -164,10 +150,7 @@ static bool bench(const struct options *options, char **files, size_t count, str
   if (good && options->json != NULL) {
     struct bf_buf out = {0};
     bench_json(&result, &out);
-    good = bf_write_file(options->json, bf_buf_cstr(&out), out.length, &why);
-    if (!good) {
-      bf_error_file(diags, options->json, NULL, "cannot write: %s", why);
-    }
+    good = bf_diags_write(diags, options->json, bf_buf_cstr(&out), out.length);
     bf_buf_free(&out);
   }
   free_result(&result);

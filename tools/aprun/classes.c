@@ -8,9 +8,7 @@
 // The lines of a text file. False and an error if it cannot be read.
 static bool read_lines(const char *path, struct class_lines *out, struct bf_diags *diags) {
   size_t length;
-  const char *why;
-  if (!bf_read_file(path, &out->text, &length, &why)) {
-    bf_error_file(diags, path, NULL, "cannot read: %s", why);
+  if (!bf_diags_read(diags, path, NULL, &out->text, &length)) {
     return false;
   }
   for (char *at = out->text; *at != 0;) {

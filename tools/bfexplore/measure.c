@@ -111,15 +111,12 @@ static bool read_spec(struct work *w) {
 static bool read_net(struct work *w) {
   char *data;
   size_t length;
-  const char *why, *model = w->settings.model, *dot = strrchr(model, '.');
+  const char *model = w->settings.model, *dot = strrchr(model, '.');
   if (!dot || strcmp(dot, ".onnx") != 0) {
     bf_error_file(&w->diags, model, "give the float model that the network was quantized from", "sensitivities are measured on float models in .onnx files");
     return false;
   }
-  if (!bf_read_file(model, &data, &length, &why)) {
-    bf_error_file(&w->diags, model, NULL, "cannot read: %s", why);
-    return false;
-  }
+  if (!bf_diags_read(&w->diags, model, NULL, &data, &length)) return false;
   w->net = bf_float_net_read(data, length, model, &w->diags);
   free(data);
   return w->net != NULL;
@@ -127,11 +124,9 @@ static bool read_net(struct work *w) {
 
 static bool write_json(struct work *w, struct bf_buf *out) {
   const struct settings *s = &w->settings;
-  const char *why;
   bfx_measures_json(&w->measures, w->net->name, s->images < w->count ? s->images : w->count, out);
   if (!s->json) return true;
-  bool ok = bf_write_file(s->json, out->data, out->length, &why);
-  if (!ok) bf_error_file(&w->diags, s->json, NULL, "%s", why);
+  bool ok = bf_diags_write(&w->diags, s->json, out->data, out->length);
   bf_buf_free(out);
   return ok;
 }

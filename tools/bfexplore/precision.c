@@ -159,13 +159,9 @@ static bool print(struct work *w, struct bf_buf *out) {
     return true;
   }
   struct bf_buf file = {0};
-  const char *why;
   bfx_print_text(&view, &file);
   bfx_print_profile(&view, &file);
-  bool ok = bf_write_file(s->out, file.data, file.length, &why);
-  if (!ok) {
-    bf_error_file(&w->diags, s->out, NULL, "%s", why);
-  }
+  bool ok = bf_diags_write(&w->diags, s->out, file.data, file.length);
   bf_buf_free(&file);
   return ok;
 }

@@ -145,15 +145,10 @@ static bool read_entry(struct reader *r, struct bf_profile *out) {
 }
 
 static bool read_file(const char *path, struct bf_profile *out, struct bf_diags *diags) {
-  char *text;
-  size_t length;
-  const char *why;
-  if (!bf_read_file(path, &text, &length, &why)) {
-    bf_error_file(diags, path, NULL, "%s", why);
+  struct reader r = {.source = bf_diags_read_source(diags, path, NULL), .diags = diags};
+  if (!r.source) {
     return false;
   }
-  struct reader r = {.source = bf_diags_add_source(diags, path, text, length), .diags = diags};
-  free(text);
   r.at = r.source->text;
   char *keyword = word(&r), *name = keyword && !strcmp(keyword, "profile") ? word(&r) : NULL;
   free(keyword);

@@ -78,11 +78,7 @@ static int take(void *settings, int id, const char *arg) {
 }
 
 static bool write_file(struct bfx_study *s, const char *path, struct bf_buf *text) {
-  const char *why;
-  bool ok = bf_write_file(path, text->data, text->length, &why);
-  if (!ok) {
-    bf_error_file(s->diags, path, NULL, "%s", why);
-  }
+  bool ok = bf_diags_write(s->diags, path, text->data, text->length);
   bf_buf_free(text);
   return ok;
 }

@@ -238,11 +238,7 @@ static bool prepare(struct work *w) {
   const struct bfx_accuracy_options *o = w->options;
   char *data;
   size_t length;
-  const char *why;
-  if (!bf_read_file(o->model, &data, &length, &why)) {
-    bf_error_file(diags, o->model, "give the folder of the data with --data=DIR or BFIMNA_DATA", "cannot read: %s", why);
-    return false;
-  }
+  if (!bf_diags_read(diags, o->model, "give the folder of the data with --data=DIR or BFIMNA_DATA", &data, &length)) return false;
   w->net = bf_float_net_read(data, length, o->model, diags);
   free(data);
   if (!w->net || !bfx_cifar_read(o->records, o->images, &w->cifar, diags)) return false;

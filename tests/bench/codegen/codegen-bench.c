@@ -100,11 +100,9 @@ static bool bench(const struct bench_options *o, struct bf_diags *diags) {
       bf_buf_free(&out);
     }
   struct bf_buf text = {0};
-  const char *why;
   if (ok && o->json) {
     bench_print_json(o, results, count, &text);
-    ok = bf_write_file(o->json, bf_buf_cstr(&text), text.length, &why);
-    if (!ok) bf_error_file(diags, o->json, NULL, "cannot write: %s", why);
+    ok = bf_diags_write(diags, o->json, bf_buf_cstr(&text), text.length);
   }
   bf_buf_free(&text);
   for (size_t i = 0; i < count; i++) bench_result_free(&results[i]);
