@@ -57,16 +57,12 @@ struct job {
 };
 
 static struct bf_float_net *read_model(const char *path, struct bf_diags *diags) {
-  char *data;
-  size_t length, n = strlen(path);
+  size_t n = strlen(path);
   if (n < 5 || strcmp(path + n - 5, ".onnx") != 0) {
     bf_error_file(diags, path, "other networks are quantized already", "only float models in .onnx files can be quantized");
     return NULL;
   }
-  if (!bf_diags_read(diags, path, NULL, &data, &length)) return NULL;
-  struct bf_float_net *net = bf_float_net_read(data, length, path, diags);
-  free(data);
-  return net;
+  return bf_float_net_load(path, NULL, diags);
 }
 
 static struct bf_graph *compile(struct job *j, const char *model, uint32_t batch, struct bf_diags *diags) {

@@ -109,16 +109,12 @@ static bool read_spec(struct work *w) {
 }
 
 static bool read_net(struct work *w) {
-  char *data;
-  size_t length;
   const char *model = w->settings.model, *dot = strrchr(model, '.');
   if (!dot || strcmp(dot, ".onnx") != 0) {
     bf_error_file(&w->diags, model, "give the float model that the network was quantized from", "sensitivities are measured on float models in .onnx files");
     return false;
   }
-  if (!bf_diags_read(&w->diags, model, NULL, &data, &length)) return false;
-  w->net = bf_float_net_read(data, length, model, &w->diags);
-  free(data);
+  w->net = bf_float_net_load(model, NULL, &w->diags);
   return w->net != NULL;
 }
 

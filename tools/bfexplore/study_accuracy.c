@@ -236,11 +236,7 @@ static bool do_mixed(struct work *w) {
 static bool prepare(struct work *w) {
   struct bf_diags *diags = w->study->diags;
   const struct bfx_accuracy_options *o = w->options;
-  char *data;
-  size_t length;
-  if (!bf_diags_read(diags, o->model, "give the folder of the data with --data=DIR or BFIMNA_DATA", &data, &length)) return false;
-  w->net = bf_float_net_read(data, length, o->model, diags);
-  free(data);
+  w->net = bf_float_net_load(o->model, "give the folder of the data with --data=DIR or BFIMNA_DATA", diags);
   if (!w->net || !bfx_cifar_read(o->records, o->images, &w->cifar, diags)) return false;
   if (bf_float_elements(w->net->nodes[0]) != BFX_CIFAR_ELEMENTS || bf_float_elements(w->net->output) != CLASSES || o->calibration >= w->cifar.count) {
     bf_error_file(diags, o->model, NULL, "this is no model of CIFAR-10, or there are no images left to judge it");
