@@ -25,9 +25,9 @@ static void priced_free(struct priced *p) {
   bfx_variant_free(&p->variant);
 }
 
-static bool make(const struct bfx_settings *s, const struct bf_compile_options *options, const struct bf_profile *profile, struct priced *out,
+// Takes the network over.
+static bool make(struct bf_graph *base, const struct bf_compile_options *options, const struct bf_profile *profile, struct priced *out,
                  struct bf_diags *diags) {
-  struct bf_graph *base = bfx_network_load(s->network, 1, s->seed, diags);
   *out = (struct priced){.code = NULL};
   if (bfx_variant_make(&out->variant, base, profile, diags)) {
     out->code = bfx_code_new(out->variant.graph, options, diags);
@@ -59,7 +59,7 @@ static size_t owner(const struct ap_program *p, uint32_t index, const struct bfx
   if (found != BF_NAME_NONE) {
     return found;
   }
-  if (!strcmp(p->layers[index].op, "requantize") && strstr(p->layers[index].name, ".to")) {
+  if (!strcmp(p->layers[index].op, "requantize") && strstr(p->layers[index].name, "~a")) {
     for (uint32_t i = index + 1; i < p->nlayers; i++) {
       found = bf_names_find(&layers->names, p->layers[i].name);
       if (found != BF_NAME_NONE) {
@@ -93,11 +93,14 @@ struct work {
 
 static void work_on(void *context, size_t i) {
   struct work *w = context;
-  struct bf_profile profile = {0};
+  struct bf_profile profile = {.name = bf_format("w%u", w->widths[i])};
   struct priced priced;
   unsigned bits = w->widths[i];
-  bfx_profile_add(&profile, "default", bits, w->settings->activation_bits ? w->settings->activation_bits : bits);
-  if (make(w->settings, w->options, &profile, &priced, &w->diags[i])) {
+  struct bf_graph *base = bfx_network_load(w->settings->network, 1, w->settings->seed, &w->diags[i]);
+  if (base) {
+    bfx_profile_add_layers(&profile, base, bits, w->settings->activation_bits ? w->settings->activation_bits : bits);
+  }
+  if (make(base, w->options, &profile, &priced, &w->diags[i])) {
     add_costs(&priced, bits, w->layers, w->costs);
   }
   priced_free(&priced);
@@ -145,7 +148,8 @@ bool bfx_costs_whole(const struct bfx_settings *settings, const struct bf_profil
   if (!options_of(settings, &options, diags)) {
     return false;
   }
-  *out = (struct bfx_whole){.known = make(settings, &options, profile, &priced, diags)};
+  struct bf_graph *base = bfx_network_load(settings->network, 1, settings->seed, diags);
+  *out = (struct bfx_whole){.known = make(base, &options, profile, &priced, diags)};
   if (out->known) {
     out->cycles = (double)priced.price.total.time.cycles;
     out->energy = priced.price.total.energy_j;

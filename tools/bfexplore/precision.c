@@ -133,10 +133,10 @@ static bool solve(struct work *w) {
 
 // The sum over layers leaves out what neighbours do to each other: the choice is compiled as a whole beside it.
 static bool compile_choice(struct work *w, struct bfx_outcome_view *view) {
-  struct bf_profile profile = {0};
   if (!wants_compiler(&w->settings)) {
     return true;
   }
+  struct bf_profile profile = {.name = bf_strdup(w->settings.profile)};
   for (size_t i = 0; i < w->layers.count; i++) {
     bfx_profile_add(&profile, w->layers.items[i].name, bfx_chosen_bits(view, i), bfx_chosen_activation_bits(view, i));
   }

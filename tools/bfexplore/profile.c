@@ -7,19 +7,6 @@
 #include "tools/bfexplore/network.h"
 #include "tools/bfexplore/variant.h"
 
-const struct bf_profile_entry *bfx_profile_entry(const struct bf_profile *profile, const char *layer) {
-  const struct bf_profile_entry *other = NULL;
-  for (size_t i = 0; i < profile->count; i++) {
-    if (!strcmp(profile->entries[i].layer, layer)) {
-      return &profile->entries[i];
-    }
-    if (!strcmp(profile->entries[i].layer, "default")) {
-      other = &profile->entries[i];
-    }
-  }
-  return other;
-}
-
 void bfx_profile_add(struct bf_profile *profile, const char *layer, unsigned bits_w, unsigned bits_a) {
   struct bf_profile_entry entry = {bf_strdup(layer), bits_w, bits_a};
   BF_PUSH(profile->entries, profile->count, profile->capacity) = entry;
@@ -52,6 +39,23 @@ static bool widths(const char *text, unsigned bits[2]) {
 }
 
 static bool is_layer(const struct bf_node *n) { return n->op == BF_OP_CONV2D || n->op == BF_OP_DENSE; }
+
+static bool has_entry(const struct bf_profile *profile, const char *layer) {
+  for (size_t i = 0; i < profile->count; i++) {
+    if (!strcmp(profile->entries[i].layer, layer)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void bfx_profile_add_layers(struct bf_profile *profile, const struct bf_graph *graph, unsigned bits_w, unsigned bits_a) {
+  for (size_t i = 0; i < graph->nnodes; i++) {
+    if (is_layer(graph->nodes[i]) && !has_entry(profile, graph->nodes[i]->name)) {
+      bfx_profile_add(profile, graph->nodes[i]->name, bits_w, bits_a);
+    }
+  }
+}
 
 static void add_ends(const struct bf_graph *graph, struct bf_profile *out) {
   const struct bf_node *first = NULL, *last = NULL;
@@ -174,7 +178,7 @@ bool bfx_profile_read(const char *text, const char *table, const struct bf_graph
     if (rest != text) {
       add_ends(graph, out);
     }
-    bfx_profile_add(out, "default", bits[0], bits[1]);
+    bfx_profile_add_layers(out, graph, bits[0], bits[1]);
     return true;
   }
   for (size_t i = 0; i < graph->nprofiles; i++) {
