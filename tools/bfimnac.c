@@ -44,7 +44,7 @@ static void help(void) {
   puts("\nExit status: 0 done, 1 the input is wrong, 2 wrong usage.");
 }
 
-// "w8a8": widths of weights and activations, 1 to 16 bits each.
+// "w8a8": widths of weights and activations, 2 to 16 bits each.
 static bool widths(const char *text, unsigned *w, unsigned *a) {
   int end = 0;
   bool form = strspn(text, "wa0123456789") == strlen(text) && sscanf(text, "w%2ua%2u%n", w, a, &end) == 2 && !text[end];

@@ -30,6 +30,27 @@ char *bfx_first_error(const struct bf_diags *diags) {
   return bf_strdup("failed without a diagnostic");
 }
 
+void bfx_errors_take(struct bf_diags *to, const struct bf_diags *from) {
+  for (size_t i = 0; i < from->count && !to->errors; i++) {
+    if (from->items[i].severity == BF_ERROR) {
+      bf_error_file(to, from->items[i].file, from->items[i].hint, "%s", from->items[i].message);
+    }
+  }
+}
+
+bool bfx_machine_options(const char *target, const char *tech, double vdd, struct bf_compile_options *out, struct bf_diags *diags) {
+  *out = (struct bf_compile_options){.opt_level = 2, .batch = 1};
+  if (!ap_machine_load(target, &out->machine, NULL, diags) ||
+      !ap_technology_load(tech ? tech : out->machine.technology, &out->tech, diags)) {
+    return false;
+  }
+  if (!ap_technology_use_vdd(&out->tech, vdd, "--vdd", diags)) {
+    ap_technology_free(&out->tech);
+    return false;
+  }
+  return true;
+}
+
 static bool choose(const char *text, enum bfx_axis axis, const char *const *names, unsigned count, unsigned *out, struct bf_diags *diags) {
   int pick = tool_choose(names, count, text);
   if (pick < 0) {

@@ -38,7 +38,7 @@ static bool widths(const char *text, unsigned bits[2]) {
   return bits[0] && bits[1] && *text == 0;
 }
 
-static bool is_layer(const struct bf_node *n) { return n->op == BF_OP_CONV2D || n->op == BF_OP_DENSE; }
+bool bfx_is_layer(const struct bf_node *n) { return n->op == BF_OP_CONV2D || n->op == BF_OP_DENSE; }
 
 static bool has_entry(const struct bf_profile *profile, const char *layer) {
   for (size_t i = 0; i < profile->count; i++) {
@@ -51,7 +51,7 @@ static bool has_entry(const struct bf_profile *profile, const char *layer) {
 
 void bfx_profile_add_layers(struct bf_profile *profile, const struct bf_graph *graph, unsigned bits_w, unsigned bits_a) {
   for (size_t i = 0; i < graph->nnodes; i++) {
-    if (is_layer(graph->nodes[i]) && !has_entry(profile, graph->nodes[i]->name)) {
+    if (bfx_is_layer(graph->nodes[i]) && !has_entry(profile, graph->nodes[i]->name)) {
       bfx_profile_add(profile, graph->nodes[i]->name, bits_w, bits_a);
     }
   }
@@ -60,7 +60,7 @@ void bfx_profile_add_layers(struct bf_profile *profile, const struct bf_graph *g
 static void add_ends(const struct bf_graph *graph, struct bf_profile *out) {
   const struct bf_node *first = NULL, *last = NULL;
   for (size_t i = 0; i < graph->nnodes; i++) {
-    if (is_layer(graph->nodes[i])) {
+    if (bfx_is_layer(graph->nodes[i])) {
       first = first ? first : graph->nodes[i];
       last = graph->nodes[i];
     }
@@ -82,7 +82,7 @@ static bool read_hawq(const char *column, const char *table, const struct bf_gra
   } else {
     const struct bf_source *csv = bf_diags_add_source(diags, file, text, strlen(text));
     for (size_t i = 0; ok && i < graph->nnodes; i++) {
-      if (is_layer(graph->nodes[i])) {
+      if (bfx_is_layer(graph->nodes[i])) {
         unsigned bits = bfx_hawq_bits(csv, graph->nodes[i]->name, column, diags);
         ok = bits > 0;
         if (ok) bfx_profile_add(out, graph->nodes[i]->name, bits, bits);

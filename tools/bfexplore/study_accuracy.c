@@ -128,12 +128,10 @@ static void fill_costs(const struct work *w, const struct bfx_layers *layers, st
     if (!net->code) continue;
     const struct ap_program *p = bfx_code_program(net->code);
     size_t at = 0;
-    for (size_t i = 0; i < layers->count; i++) costs->layers[i].value[b][BFX_CYCLES] = costs->layers[i].value[b][BFX_ENERGY] = 0;
     for (uint32_t i = 0; i < p->nlayers; i++) {
       uint32_t found = bf_names_find(&layers->names, p->layers[i].name);
       at = found != BF_NAME_NONE ? found : at;
-      costs->layers[at].value[b][BFX_CYCLES] += (double)net->price.layers[i].time.cycles;
-      costs->layers[at].value[b][BFX_ENERGY] += net->price.layers[i].energy_j;
+      bfx_costs_add(&costs->layers[at], b, (double)net->price.layers[i].time.cycles, net->price.layers[i].energy_j);
     }
   }
 }

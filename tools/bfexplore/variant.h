@@ -12,6 +12,8 @@ struct bfx_variant { struct bf_graph *graph, *base; };
 // diags: an entry for no layer, or a layer that cannot be narrowed. bfx_variant_free in either case.
 bool bfx_variant_make(struct bfx_variant *out, struct bf_graph *base, const struct bf_profile *profile, struct bf_diags *diags);
 void bfx_variant_free(struct bfx_variant *variant);
+// Layers with weights, which profiles speak of.
+bool bfx_is_layer(const struct bf_node *node);
 void bfx_profile_add(struct bf_profile *profile, const char *layer, unsigned bits_w, unsigned bits_a);
 // An entry for every layer with weights that has none yet. Additions and pools keep their widths.
 void bfx_profile_add_layers(struct bf_profile *profile, const struct bf_graph *graph, unsigned bits_w, unsigned bits_a);
