@@ -162,8 +162,13 @@ static void parse_features(struct reading *r, const char *value, unsigned *out) 
       }
     }
     if (!known) {
-      bf_error_at(r->diags, line_range(r), "known features: classic, accumulate, wide-write, row-gating",
-                  "unknown array feature '%.*s'", (int)length, value);
+      struct bf_buf hint = {0};
+      bf_buf_puts(&hint, "known features: classic");
+      for (size_t i = 0; i < BF_COUNT(features); i++) {
+        bf_buf_printf(&hint, ", %s", features[i].name);
+      }
+      bf_error_at(r->diags, line_range(r), bf_buf_cstr(&hint), "unknown array feature '%.*s'", (int)length, value);
+      bf_buf_free(&hint);
     }
     value += length;
   }
