@@ -83,8 +83,10 @@ struct bf_calibration *bf_calibrate(const struct bf_float_net *net, const float 
   c->nsamples = bf_alloc(net->count, sizeof *c->nsamples);
   c->factors = bf_alloc(net->count, sizeof *c->factors);
   c->values = bf_alloc(net->count, sizeof *c->values);
-  c->outputs = bf_float_watch(net, images, count, threads, observe, &(struct observer){c, diags});
-  if (c->outputs) return c;
+  float *outputs = bf_float_watch(net, images, count, threads, observe, &(struct observer){c, diags});
+  bool ok = outputs != NULL;
+  free(outputs);
+  if (ok) return c;
   bf_calibration_free(c);
   return NULL;
 }
@@ -102,8 +104,5 @@ void bf_calibration_free(struct bf_calibration *c) {
   free(c->nsamples);
   free(c->factors);
   free(c->values);
-  free(c->outputs);
   free(c);
 }
-
-const float *bf_calibration_outputs(const struct bf_calibration *c) { return c->outputs; }
