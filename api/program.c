@@ -135,12 +135,8 @@ bfimna_status bfimna_read_file(const char *path, bfimna_program **program, char 
   if (!path) return BFIMNA_USAGE;
   char *data;
   size_t length;
-  const char *why;
-  if (!bf_read_file(path, &data, &length, &why)) {
-    struct bf_diags diags = {0};
-    bf_error_file(&diags, path, NULL, "%s", why);
-    return bf_api_done(BFIMNA_ERROR, &diags, diagnostics);
-  }
+  struct bf_diags diags = {0};
+  if (!bf_diags_read(&diags, path, NULL, &data, &length)) return bf_api_done(BFIMNA_ERROR, &diags, diagnostics);
   bfimna_status status = bfimna_read(data, length, path, program, diagnostics);
   free(data);
   return status;
@@ -170,10 +166,8 @@ bfimna_status bfimna_write_file(const bfimna_program *program, const char *path,
   if (!path) return BFIMNA_USAGE;
   bfimna_status status = bfimna_write(program, &data, &length, diagnostics);
   if (status != BFIMNA_OK) return status;
-  const char *why;
-  if (!bf_write_file(path, data, length, &why)) {
-    struct bf_diags diags = {0};
-    bf_error_file(&diags, path, NULL, "%s", why);
+  struct bf_diags diags = {0};
+  if (!bf_diags_write(&diags, path, data, length)) {
     if (diagnostics) free(*diagnostics);
     status = bf_api_done(BFIMNA_ERROR, &diags, diagnostics);
   }

@@ -15,7 +15,7 @@ void bfx_variant_free(struct bfx_variant *variant);
 // Layers with weights, which profiles speak of.
 bool bfx_is_layer(const struct bf_node *node);
 void bfx_profile_add(struct bf_profile *profile, const char *layer, unsigned bits_w, unsigned bits_a);
-// An entry for every layer with weights that has none yet. Additions and pools keep their widths.
+// An entry for every layer with weights that has none yet. Additions keep their widths.
 void bfx_profile_add_layers(struct bf_profile *profile, const struct bf_graph *graph, unsigned bits_w, unsigned bits_a);
 // Reads a profile: "base" (nothing is narrowed), "wBaB" (all layers with weights), "ends8:wBaB" (the same, but 8 bits in the first and the last layer), "hawq:COLUMN"
 // (HAWQ-V3's table of the network: `table` is "resnet18" or "resnet50"), or a file with a `profile` block (its name has a '.' or a '/').
