@@ -33,9 +33,7 @@ bfimna_program *bf_api_wrap(struct ap_program *program, struct bf_diags *diags) 
     bfimna_program_free(handle);
     return NULL;
   }
-  if (!ap_technology_set_vdd(&handle->tech, program->vdd)) {
-    bf_error_file(diags, NULL, NULL, "supply voltage %g V is out of the range of technology %s", program->vdd,
-                  handle->tech.name);
+  if (!ap_technology_use_vdd(&handle->tech, program->vdd, NULL, diags)) {
     bfimna_program_free(handle);
     return NULL;
   }
@@ -90,10 +88,7 @@ static bool translate(const bfimna_options *given, struct bf_compile_options *ou
   const struct bf_source *source;
   if (!ap_machine_load(options.target ? options.target : "bf-imna-lr", &out->machine, &source, diags)) return false;
   if (!ap_technology_load(options.tech ? options.tech : out->machine.technology, &out->tech, diags)) return false;
-  if (options.vdd == 0 || ap_technology_set_vdd(&out->tech, options.vdd)) return true;
-  bf_error_file(diags, NULL, NULL, "supply voltage %g V is out of the range of technology %s", options.vdd,
-                out->tech.name);
-  return false;
+  return ap_technology_use_vdd(&out->tech, options.vdd, NULL, diags);
 }
 
 bfimna_status bfimna_compile(const char *path, const bfimna_options *options, bfimna_program **program,
@@ -140,12 +135,8 @@ bfimna_status bfimna_read_file(const char *path, bfimna_program **program, char 
   if (!path) return BFIMNA_USAGE;
   char *data;
   size_t length;
-  const char *why;
-  if (!bf_read_file(path, &data, &length, &why)) {
-    struct bf_diags diags = {0};
-    bf_error_file(&diags, path, NULL, "%s", why);
-    return bf_api_done(BFIMNA_ERROR, &diags, diagnostics);
-  }
+  struct bf_diags diags = {0};
+  if (!bf_diags_read(&diags, path, NULL, &data, &length)) return bf_api_done(BFIMNA_ERROR, &diags, diagnostics);
   bfimna_status status = bfimna_read(data, length, path, program, diagnostics);
   free(data);
   return status;
@@ -175,10 +166,8 @@ bfimna_status bfimna_write_file(const bfimna_program *program, const char *path,
   if (!path) return BFIMNA_USAGE;
   bfimna_status status = bfimna_write(program, &data, &length, diagnostics);
   if (status != BFIMNA_OK) return status;
-  const char *why;
-  if (!bf_write_file(path, data, length, &why)) {
-    struct bf_diags diags = {0};
-    bf_error_file(&diags, path, NULL, "%s", why);
+  struct bf_diags diags = {0};
+  if (!bf_diags_write(&diags, path, data, length)) {
     if (diagnostics) free(*diagnostics);
     status = bf_api_done(BFIMNA_ERROR, &diags, diagnostics);
   }

@@ -60,6 +60,12 @@ void bf_error_file(struct bf_diags *diags, const char *file, const char *hint,
 void bf_warning_file(struct bf_diags *diags, const char *file, const char *hint,
                      const char *fmt, ...) BF_PRINTF(4, 5);
 
+// Whole files, as bf_read_file and bf_write_file have them, with an error about the file if that fails; `hint` may be NULL.
+bool bf_diags_read(struct bf_diags *diags, const char *path, const char *hint, char **data, size_t *length);
+bool bf_diags_write(struct bf_diags *diags, const char *path, const void *data, size_t length);
+// A text file as a source, or NULL and an error.
+const struct bf_source *bf_diags_read_source(struct bf_diags *diags, const char *path, const char *hint);
+
 // The file of an offset of a source.
 const char *bf_source_file(const struct bf_source *source, size_t offset);
 // Line and column in that file (from 1, columns in bytes) of an offset of a source.

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/bf_base.h"
+#include "base/bf_diag.h"
 
 // Reads up to the limit; pipes and devices have no size beforehand.
 static bool read_all(int fd, struct bf_buf *buf, const char **why) {
@@ -136,4 +136,29 @@ bool bf_write_file(const char *path, const void *data, size_t length, const char
 bool bf_same_file(const char *a, const char *b) {
   struct stat x, y;
   return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino && S_ISREG(x.st_mode);
+}
+
+// --- with diagnostics ---
+
+bool bf_diags_read(struct bf_diags *diags, const char *path, const char *hint, char **data, size_t *length) {
+  const char *why;
+  if (bf_read_file(path, data, length, &why)) return true;
+  bf_error_file(diags, path, hint, "cannot read: %s", why);
+  return false;
+}
+
+bool bf_diags_write(struct bf_diags *diags, const char *path, const void *data, size_t length) {
+  const char *why;
+  if (bf_write_file(path, data, length, &why)) return true;
+  bf_error_file(diags, path, NULL, "cannot write: %s", why);
+  return false;
+}
+
+const struct bf_source *bf_diags_read_source(struct bf_diags *diags, const char *path, const char *hint) {
+  char *text;
+  size_t length;
+  if (!bf_diags_read(diags, path, hint, &text, &length)) return NULL;
+  const struct bf_source *source = bf_diags_add_source(diags, path, text, length);
+  free(text);
+  return source;
 }

@@ -51,6 +51,16 @@ double bf_array_real(const struct bf_array *array, uint64_t i) {
   }
 }
 
+void bf_array_put(struct bf_array *array, uint64_t i, int64_t v) {
+  switch (array->dtype) {
+    case BF_DTYPE_I8: ((int8_t *)array->data)[i] = (int8_t)v; break;
+    case BF_DTYPE_U8: ((uint8_t *)array->data)[i] = (uint8_t)v; break;
+    case BF_DTYPE_I16: ((int16_t *)array->data)[i] = (int16_t)v; break;
+    case BF_DTYPE_I32: ((int32_t *)array->data)[i] = (int32_t)v; break;
+    default: ((int64_t *)array->data)[i] = v; break;
+  }
+}
+
 struct bf_array bf_array_of_ints(unsigned rank, const uint64_t *shape, const int64_t *v) {
   struct bf_array array = {.dtype = BF_DTYPE_I8, .rank = rank, .elements = 1};
   for (unsigned i = 0; i < rank; i++) array.elements *= array.shape[i] = shape[i];
@@ -71,15 +81,7 @@ struct bf_array bf_array_of_ints(unsigned rank, const uint64_t *shape, const int
   while (lo < types[t].lo || hi > types[t].hi) t++;
   array.dtype = types[t].dtype;
   array.data = bf_alloc(array.elements, bf_dtype_size(array.dtype));
-  for (uint64_t i = 0; i < array.elements; i++) {
-    switch (array.dtype) {
-      case BF_DTYPE_I8: ((int8_t *)array.data)[i] = (int8_t)v[i]; break;
-      case BF_DTYPE_U8: ((uint8_t *)array.data)[i] = (uint8_t)v[i]; break;
-      case BF_DTYPE_I16: ((int16_t *)array.data)[i] = (int16_t)v[i]; break;
-      case BF_DTYPE_I32: ((int32_t *)array.data)[i] = (int32_t)v[i]; break;
-      default: ((int64_t *)array.data)[i] = v[i]; break;
-    }
-  }
+  for (uint64_t i = 0; i < array.elements; i++) bf_array_put(&array, i, v[i]);
   return array;
 }
 
@@ -294,10 +296,7 @@ bool bf_npy_read(const char *path, struct bf_array *out, struct bf_diags *diags)
   size_t length;
   const char *why;
   *out = (struct bf_array){0};
-  if (!bf_read_file(path, &data, &length, &why)) {
-    bf_error_file(diags, path, NULL, "cannot read: %s", why);
-    return false;
-  }
+  if (!bf_diags_read(diags, path, NULL, &data, &length)) return false;
   bool ok = bf_npy_parse(data, length, out, &why);
   if (!ok) bf_error_file(diags, path, NULL, "%s", why);
   free(data);
@@ -306,10 +305,8 @@ bool bf_npy_read(const char *path, struct bf_array *out, struct bf_diags *diags)
 
 bool bf_npy_write(const char *path, const struct bf_array *array, struct bf_diags *diags) {
   struct bf_buf buf = {0};
-  const char *why;
   bf_npy_print(array, &buf);
-  bool ok = bf_write_file(path, buf.data, buf.length, &why);
-  if (!ok) bf_error_file(diags, path, NULL, "cannot write: %s", why);
+  bool ok = bf_diags_write(diags, path, buf.data, buf.length);
   bf_buf_free(&buf);
   return ok;
 }

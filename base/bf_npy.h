@@ -28,6 +28,8 @@ const char *bf_dtype_name(enum bf_dtype dtype);  // "int8", "float32", …
 int64_t bf_array_int(const struct bf_array *array, uint64_t i);
 double bf_array_real(const struct bf_array *array, uint64_t i);
 bool bf_dtype_is_float(enum bf_dtype dtype);
+// Sets element `i` of an array of int8, uint8, int16, int32 or int64 to the value, which its type holds.
+void bf_array_put(struct bf_array *array, uint64_t i, int64_t value);
 // An array of the smallest integer type that holds the values; rank and shape as given, within the limits. The caller frees it.
 struct bf_array bf_array_of_ints(unsigned rank, const uint64_t *shape, const int64_t *values);
 void bf_array_free(struct bf_array *array);

@@ -147,12 +147,8 @@ bool bf_npz_parse(const void *data, size_t length, const char *name, struct bf_a
 bool bf_npz_read(const char *path, struct bf_archive *out, struct bf_diags *diags) {
   char *data;
   size_t length;
-  const char *why;
   *out = (struct bf_archive){0};
-  if (!bf_read_file(path, &data, &length, &why)) {
-    bf_error_file(diags, path, NULL, "cannot read: %s", why);
-    return false;
-  }
+  if (!bf_diags_read(diags, path, NULL, &data, &length)) return false;
   bool ok = bf_npz_parse(data, length, path, out, diags);
   free(data);
   return ok;

@@ -21,13 +21,6 @@ struct request {
   struct bf_diags *diags;
 };
 
-static bool read_whole(const struct request *r, char **data, size_t *length) {
-  const char *why;
-  if (bf_read_file(r->path, data, length, &why)) return true;
-  bf_error_file(r->diags, r->path, NULL, "cannot read: %s", why);
-  return false;
-}
-
 static struct bf_graph *load_bfn(const struct request *r) {
   struct bf_bfn_options options = {.batch = r->batch, .profiles = r->profiles, .profiles_name = r->profiles_name};
   struct bf_graph *graph = bf_bfn_load(r->path, &options, r->diags);
@@ -61,7 +54,7 @@ static bool import_onnx(const struct request *r, const void *data, size_t length
 static struct bf_graph *load_imported(const struct request *r, import_function *import) {
   char *data;
   size_t length;
-  if (!read_whole(r, &data, &length)) return NULL;
+  if (!bf_diags_read(r->diags, r->path, NULL, &data, &length)) return NULL;
   struct bf_buf text = {0};
   struct bf_archive weights = {0};
   struct bf_graph *graph = NULL;
@@ -97,7 +90,7 @@ static struct bf_graph *load_bfir(const struct request *r) {
   }
   char *data;
   size_t length;
-  if (!read_whole(r, &data, &length)) return NULL;
+  if (!bf_diags_read(r->diags, r->path, NULL, &data, &length)) return NULL;
   struct bf_graph *graph = bf_graph_parse(bf_diags_add_source(r->diags, r->path, data, length), r->diags);
   free(data);
   if (!graph) return NULL;
@@ -137,11 +130,7 @@ struct bf_graph *bf_load_network(const char *path, const struct bf_load_options 
   }
   char *profiles = NULL;
   size_t length;
-  const char *why;
-  if (options && options->profiles && !bf_read_file(options->profiles, &profiles, &length, &why)) {
-    bf_error_file(diags, options->profiles, NULL, "cannot read: %s", why);
-    return NULL;
-  }
+  if (options && options->profiles && !bf_diags_read(diags, options->profiles, NULL, &profiles, &length)) return NULL;
   if (profiles && memchr(profiles, 0, length)) {
     bf_error_file(diags, options->profiles, NULL, "this is no text");
     free(profiles);

@@ -71,20 +71,37 @@ static int text_axis(const struct bf_onx_layout *layout, int64_t axis) {
   return layout->shape.rank == 2 ? (int)axis : -1;
 }
 
+// The text's order for a shape of the model: an image [n, y, x, c] of 3 or 4 dimensions, else as it is.
+static void text_layout(struct bf_onx_layout *layout, const struct bf_onx_shape *shape) {
+  if (shape->rank > 2) bf_onx_layout_image(layout, shape);
+  else bf_onx_layout_plain(layout, shape);
+}
+
+// Brings the value into that order; rank and shape are those of the text.
+static bool arrange_as_text(struct bf_onx_lower *l, struct bf_onx_value *v, unsigned *rank, uint64_t shape[4]) {
+  struct bf_onx_layout want;
+  text_layout(&want, &v->layout.shape);
+  bf_onx_layout_text(&want, rank, shape);
+  return bf_onx_arrange(l, v, &want, *rank, shape);
+}
+
+// The node's result: `v` with another text, of that shape.
+static void define_text(struct bf_onx_lower *l, struct bf_onx_value *v, struct bf_onx_text *text, const struct bf_onx_shape *shape) {
+  text_layout(&v->layout, shape);
+  v->source = bf_onx_text_source(l, text, &v->layout);
+  bf_onx_define(l, v);
+}
+
 // Zeros around any dimension, as a layer of its own.
 static bool pad_layer(struct bf_onx_lower *l, struct bf_onx_value *x, const int64_t *pads) {
   struct bf_onx_value v = *x;
-  struct bf_onx_layout want;
   unsigned rank = x->layout.shape.rank, text_rank;
   uint64_t shape[4];
   double scale;
   if (rank < 2 || rank > 4) return bf_onx_fail(l, "2 to 4 dimensions work", "padding of %u dimensions", rank);
   if (!bf_onx_activation(l, &v, &scale)) return false;
   struct bf_onx_shape padded = v.layout.shape;
-  if (rank > 2) bf_onx_layout_image(&want, &v.layout.shape);
-  else bf_onx_layout_plain(&want, &v.layout.shape);
-  bf_onx_layout_text(&want, &text_rank, shape);
-  if (!bf_onx_arrange(l, &v, &want, text_rank, shape)) return false;
+  if (!arrange_as_text(l, &v, &text_rank, shape)) return false;
   int64_t list[4][2] = {{0}};
   for (unsigned d = 0; d < rank; d++) {
     int axis = text_axis(&v.layout, d);
@@ -101,10 +118,7 @@ static bool pad_layer(struct bf_onx_lower *l, struct bf_onx_value *x, const int6
   bf_buf_puts(&operands, "]");
   struct bf_onx_text *y = bf_onx_print_same(l, "padded", "pad", bf_buf_cstr(&operands), t, text_rank, shape);
   bf_buf_free(&operands);
-  if (rank > 2) bf_onx_layout_image(&v.layout, &padded);
-  else bf_onx_layout_plain(&v.layout, &padded);
-  v.source = bf_onx_text_source(l, y, &v.layout);
-  bf_onx_define(l, &v);
+  define_text(l, &v, y, &padded);
   return true;
 }
 
@@ -303,12 +317,8 @@ bool bf_onx_op_concat(struct bf_onx_lower *l) {
   shape.dims[axis] = 0;
   bool good = true;
   for (size_t i = 0; good && i < n; i++) {
-    struct bf_onx_layout want;
     uint64_t text_shape[4];
-    if (rank > 2) bf_onx_layout_image(&want, &values[i]->layout.shape);
-    else bf_onx_layout_plain(&want, &values[i]->layout.shape);
-    bf_onx_layout_text(&want, &text_rank, text_shape);
-    good = bf_onx_arrange(l, values[i], &want, text_rank, text_shape);
+    good = arrange_as_text(l, values[i], &text_rank, text_shape);
     if (!good) break;
     bf_buf_printf(&operands, "%s%s", i ? ", " : "", values[i]->source->in[0]->name);
     for (unsigned d = 0; d < rank; d++)
@@ -320,14 +330,12 @@ bool bf_onx_op_concat(struct bf_onx_lower *l) {
   if (good) {
     struct bf_onx_value v = *values[0];
     uint64_t text_shape[4];
-    if (rank > 2) bf_onx_layout_image(&v.layout, &shape);
-    else bf_onx_layout_plain(&v.layout, &shape);
+    text_layout(&v.layout, &shape);
     bf_onx_layout_text(&v.layout, &text_rank, text_shape);
     bf_buf_printf(&operands, ", axis %d", text_axis(&v.layout, axis));
     struct bf_onx_text *y =
         bf_onx_print_same(l, "cat", "concat", bf_buf_cstr(&operands), values[0]->source->in[0], text_rank, text_shape);
-    v.source = bf_onx_text_source(l, y, &v.layout);
-    bf_onx_define(l, &v);
+    define_text(l, &v, y, &shape);
   }
   bf_buf_free(&operands);
   return good;
@@ -351,13 +359,9 @@ bool bf_onx_op_slice(struct bf_onx_lower *l) {
   if (!ok || m != n || rank < 2 || rank > 4)
     return bf_onx_fail(l, "constant bounds and 2 to 4 dimensions work", "a slice of this kind");
   if (!bf_onx_activation(l, x, &scale)) return false;
-  struct bf_onx_layout want;
   struct bf_onx_value v = *x;
   uint64_t shape[4];
-  if (rank > 2) bf_onx_layout_image(&want, &x->layout.shape);
-  else bf_onx_layout_plain(&want, &x->layout.shape);
-  bf_onx_layout_text(&want, &text_rank, shape);
-  if (!bf_onx_arrange(l, &v, &want, text_rank, shape)) return false;
+  if (!arrange_as_text(l, &v, &text_rank, shape)) return false;
   for (unsigned d = 0; d < text_rank; d++) count[d] = (int64_t)shape[d];
   struct bf_onx_shape result = x->layout.shape;
   for (size_t i = 0; i < n; i++) {
@@ -388,10 +392,7 @@ bool bf_onx_op_slice(struct bf_onx_lower *l) {
       l, "part", "slice",
       bf_arena_format(&l->arena, "%s, begin %s, count %s, step %s", t->name, lists[0], lists[1], lists[2]), t,
       text_rank, shape);
-  if (rank > 2) bf_onx_layout_image(&v.layout, &result);
-  else bf_onx_layout_plain(&v.layout, &result);
-  v.source = bf_onx_text_source(l, y, &v.layout);
-  bf_onx_define(l, &v);
+  define_text(l, &v, y, &result);
   return true;
 }
 

@@ -240,11 +240,7 @@ const struct bf_source *bf_bfn_with_profiles(const char *path, const char *text,
 struct bf_graph *bf_bfn_load(const char *path, const struct bf_bfn_options *options, struct bf_diags *diags) {
   char *text;
   size_t length;
-  const char *why;
-  if (!bf_read_file(path, &text, &length, &why)) {
-    bf_error_file(diags, path, NULL, "cannot read: %s", why);
-    return NULL;
-  }
+  if (!bf_diags_read(diags, path, NULL, &text, &length)) return NULL;
   const struct bf_source *source = bf_bfn_with_profiles(path, text, length, options, diags);
   free(text);
   char *archive = bf_bfn_archive_path(path, source);

@@ -34,16 +34,6 @@ static int64_t element(const uint8_t *data, int64_t type, uint64_t i) {
   }
 }
 
-static void put(struct bf_array *array, uint64_t i, int64_t v) {
-  switch (array->dtype) {
-    case BF_DTYPE_I8: ((int8_t *)array->data)[i] = (int8_t)v; break;
-    case BF_DTYPE_U8: ((uint8_t *)array->data)[i] = (uint8_t)v; break;
-    case BF_DTYPE_I16: ((int16_t *)array->data)[i] = (int16_t)v; break;
-    case BF_DTYPE_I32: ((int32_t *)array->data)[i] = (int32_t)v; break;
-    default: ((int64_t *)array->data)[i] = v; break;
-  }
-}
-
 // A constant operand of a layer, its tensor with sound shape and quantization.
 struct constant {
   const struct bf_tfl_tensor *tensor;
@@ -103,7 +93,7 @@ static bool add_array(struct bf_tfl_lower *lower, uint32_t op, const struct cons
   }
   lower->budget -= bytes;
   array.data = bf_alloc(array.elements, bf_dtype_size(array.dtype));
-  for (uint64_t i = 0; i < array.elements; i++) put(&array, place(layout, i), element(buffer->data, c->tensor->type, i));
+  for (uint64_t i = 0; i < array.elements; i++) bf_array_put(&array, place(layout, i), element(buffer->data, c->tensor->type, i));
   bf_archive_add(&lower->weights, name, array);
   return true;
 }
@@ -308,7 +298,7 @@ const char *bf_tfl_declare_table(struct bf_tfl_lower *lower, uint32_t op, const 
   struct bf_array array = {.dtype = dtype_of(out->type), .rank = 1, .shape = {256}, .elements = 256};
   const char *name = bf_tfl_unique(lower, bf_arena_format(&lower->arena, "%s_t", lower->layer[op]));
   array.data = bf_alloc(256, bf_dtype_size(array.dtype));
-  for (uint64_t i = 0; i < 256; i++) put(&array, i, values[i]);
+  for (uint64_t i = 0; i < 256; i++) bf_array_put(&array, i, values[i]);
   bf_archive_add(&lower->weights, name, array);
   bf_buf_printf(&lower->constants, "  const %s: %s[256];\n", name, out->type_text);
   return name;

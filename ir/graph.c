@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const struct bf_op_info op_infos[BF_OP_COUNT] = {
-#define BF_OP(id, opname, min, max, consts, attr, text)                                       \
+#define BF_OP(id, opname, min, max, consts, attr, shape, check, reference, text)              \
   [BF_OP_##id] = {.name = opname, .min_inputs = min, .max_inputs = max, .const_inputs = consts, \
                   .attrs = attr, .summary = text},
 #include "ir/graph_ops.def"

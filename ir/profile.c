@@ -344,7 +344,7 @@ static void index_names(struct maker *m) {
     if (m->from->tensors[i]->data) bf_names_add(&m->constants, m->from->tensors[i]->name, (uint32_t)i);
 }
 
-static bool unknown(const struct bf_graph *graph, const char *name, struct bf_diags *diags) {
+static struct bf_graph *unknown(const struct bf_graph *graph, const char *name, struct bf_diags *diags) {
   const char **names = bf_alloc(graph->nprofiles + 1, sizeof *names);
   for (size_t i = 0; i < graph->nprofiles; i++) names[i] = graph->profiles[i].name;
   names[graph->nprofiles] = BF_PROFILE_BASE;
@@ -356,7 +356,7 @@ static bool unknown(const struct bf_graph *graph, const char *name, struct bf_di
   bf_error_file(diags, NULL, hint, "the network has no profile '%s'", name);
   free(hint);
   free(names);
-  return false;
+  return NULL;
 }
 
 static bool make(struct maker *m) {
@@ -373,9 +373,8 @@ static bool make(struct maker *m) {
   return bf_graph_verify(m->to, m->diags);
 }
 
-struct bf_graph *bf_graph_apply_profile(const struct bf_graph *graph, const char *name, struct bf_diags *diags) {
-  struct maker m = {.from = graph, .profile = bf_graph_find_profile(graph, name), .diags = diags};
-  if (!m.profile && strcmp(name, BF_PROFILE_BASE) != 0 && !unknown(graph, name, diags)) return NULL;
+struct bf_graph *bf_graph_narrow(const struct bf_graph *graph, const struct bf_profile *profile, struct bf_diags *diags) {
+  struct maker m = {.from = graph, .profile = profile, .diags = diags};
   m.width = bf_alloc(graph->ntensors + 1, sizeof *m.width);
   m.copies = bf_alloc(graph->ntensors + 1, sizeof *m.copies);
   m.narrow = bf_alloc(graph->ntensors + 1, sizeof *m.narrow);
@@ -387,4 +386,10 @@ struct bf_graph *bf_graph_apply_profile(const struct bf_graph *graph, const char
   free(m.narrow);
   if (!ok) bf_graph_free(m.to);
   return ok ? m.to : NULL;
+}
+
+struct bf_graph *bf_graph_apply_profile(const struct bf_graph *graph, const char *name, struct bf_diags *diags) {
+  const struct bf_profile *profile = bf_graph_find_profile(graph, name);
+  if (!profile && strcmp(name, BF_PROFILE_BASE) != 0) return unknown(graph, name, diags);
+  return bf_graph_narrow(graph, profile, diags);
 }

@@ -45,13 +45,8 @@ static void ref_softmax(const struct bf_node *node, int64_t **values) {
 }
 
 static void (*const evaluate[BF_OP_COUNT])(const struct bf_node *, int64_t **) = {
-    [BF_OP_CONV2D] = bf_ref_conv2d,       [BF_OP_DENSE] = bf_ref_dense,           [BF_OP_ADD] = bf_ref_elementwise,
-    [BF_OP_SUB] = bf_ref_elementwise,     [BF_OP_MUL] = bf_ref_elementwise,       [BF_OP_MAXIMUM] = bf_ref_elementwise,
-    [BF_OP_MINIMUM] = bf_ref_elementwise, [BF_OP_REDUCE_SUM] = bf_ref_reduce_sum, [BF_OP_TABLE] = bf_ref_table,
-    [BF_OP_MAX_POOL] = bf_ref_max_pool,   [BF_OP_AVG_POOL] = bf_ref_avg_pool,     [BF_OP_CLAMP] = ref_clamp,
-    [BF_OP_PAD] = bf_ref_pad,             [BF_OP_RESHAPE] = bf_ref_reshape,       [BF_OP_TRANSPOSE] = bf_ref_transpose,
-    [BF_OP_SLICE] = bf_ref_slice,         [BF_OP_SPREAD] = bf_ref_spread,         [BF_OP_CONCAT] = bf_ref_concat,
-    [BF_OP_REQUANTIZE] = ref_requantize,  [BF_OP_ARGMAX] = ref_argmax,            [BF_OP_SOFTMAX] = ref_softmax,
+#define BF_OP(id, name, min_inputs, max_inputs, const_inputs, attrs, shape, check, reference, summary) [BF_OP_##id] = reference,
+#include "ir/graph_ops.def"
 };
 
 struct bf_ref_run *bf_ref_new(const struct bf_graph *graph) {

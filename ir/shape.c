@@ -256,13 +256,8 @@ static bool argmax_shape(const struct inference *in) {
 }
 
 static bool (*const shape_of[BF_OP_COUNT])(const struct inference *) = {
-    [BF_OP_CONV2D] = conv2d_shape,       [BF_OP_DENSE] = dense_shape,       [BF_OP_ADD] = broadcast_shape,
-    [BF_OP_SUB] = broadcast_shape,       [BF_OP_MUL] = broadcast_shape,     [BF_OP_MAXIMUM] = broadcast_shape,
-    [BF_OP_MINIMUM] = broadcast_shape,   [BF_OP_REDUCE_SUM] = reduce_shape, [BF_OP_TABLE] = table_shape,
-    [BF_OP_MAX_POOL] = pool_shape,       [BF_OP_AVG_POOL] = pool_shape,     [BF_OP_CLAMP] = same_shape,
-    [BF_OP_PAD] = pad_shape,             [BF_OP_RESHAPE] = reshape_shape,   [BF_OP_TRANSPOSE] = transpose_shape,
-    [BF_OP_SLICE] = slice_shape,         [BF_OP_SPREAD] = spread_shape,     [BF_OP_CONCAT] = concat_shape,
-    [BF_OP_REQUANTIZE] = same_shape,     [BF_OP_ARGMAX] = argmax_shape,     [BF_OP_SOFTMAX] = same_shape,
+#define BF_OP(id, name, min_inputs, max_inputs, const_inputs, attrs, shape, check, reference, summary) [BF_OP_##id] = shape,
+#include "ir/graph_ops.def"
 };
 
 bool bf_infer_shape(const struct bf_node *node, unsigned *rank, uint64_t *shape,

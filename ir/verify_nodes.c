@@ -301,13 +301,8 @@ static bool check_softmax(struct bf_verifier *v, const struct bf_node *node) {
 }
 
 static bool (*const meaning[BF_OP_COUNT])(struct bf_verifier *, const struct bf_node *) = {
-    [BF_OP_CONV2D] = check_weighted,       [BF_OP_DENSE] = check_weighted,        [BF_OP_ADD] = check_add,
-    [BF_OP_SUB] = check_add,               [BF_OP_MUL] = check_mul,               [BF_OP_MAXIMUM] = check_choice,
-    [BF_OP_MINIMUM] = check_choice,        [BF_OP_REDUCE_SUM] = check_reduce_sum, [BF_OP_TABLE] = check_table,
-    [BF_OP_MAX_POOL] = check_same_quant,   [BF_OP_AVG_POOL] = check_same_quant,   [BF_OP_CLAMP] = check_same_quant,
-    [BF_OP_PAD] = check_pad,               [BF_OP_RESHAPE] = check_moved,         [BF_OP_TRANSPOSE] = check_moved,
-    [BF_OP_SLICE] = check_moved,           [BF_OP_SPREAD] = check_spread,         [BF_OP_CONCAT] = check_moved,
-    [BF_OP_REQUANTIZE] = check_requantize, [BF_OP_ARGMAX] = check_argmax,         [BF_OP_SOFTMAX] = check_softmax,
+#define BF_OP(id, name, min_inputs, max_inputs, const_inputs, attrs, shape, check, reference, summary) [BF_OP_##id] = check,
+#include "ir/graph_ops.def"
 };
 
 bool bf_verify_meaning(struct bf_verifier *v, const struct bf_node *node) { return meaning[node->op](v, node); }

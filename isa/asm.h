@@ -25,7 +25,7 @@ struct ap_token ap_lex(const char *text, size_t length, size_t *at);
 
 // ---- limits
 
-#define AP_ASM_MAX_ERRORS 20
+#define AP_ASM_MAX_ERRORS 20                           // of a text that has its .aps; see ap_parse_most_errors
 #define AP_ASM_MAX_NEST 32                             // macros and repetitions within each other
 #define AP_ASM_MAX_PARAMS 16                           // of a macro
 #define AP_ASM_MAX_EXPANDED ((size_t)16 << 20)         // bytes that macros and repetitions make in all
@@ -128,6 +128,8 @@ void ap_parser_free(struct ap_parser *p);  // the program lives on
 
 // ---- asm_token.c: small steps. Those that return bool give false after an error; the caller then leaves the line.
 
+// Errors until the rest is not looked at. A text without .aps is none of ours: that is one error, not one a line.
+size_t ap_parse_most_errors(const struct ap_parser *p);
 void ap_parse_error(struct ap_parser *p, struct ap_token where, const char *hint, const char *fmt, ...) BF_PRINTF(4, 5);
 // As above, with the nearest of the names as hint.
 void ap_parse_unknown(struct ap_parser *p, struct ap_token where, const char *const *names, size_t count,

@@ -362,7 +362,7 @@ struct ap_program *ap_asm_parse(const struct bf_source *source, struct bf_diags 
   if (!is_text(source, diags))
     return NULL;
   ap_parser_init(p, source, diags);
-  while (p->token.kind != AP_TOKEN_END && p->errors < AP_ASM_MAX_ERRORS) {
+  while (p->token.kind != AP_TOKEN_END && p->errors < ap_parse_most_errors(p)) {
     if (p->token.kind == AP_TOKEN_NEWLINE)
       ap_parse_next(p);
     else

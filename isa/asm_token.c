@@ -57,13 +57,15 @@ static void notes(struct ap_parser *p, struct ap_token where, bool exact) {
   }
 }
 
+size_t ap_parse_most_errors(const struct ap_parser *p) { return p->has_version ? AP_ASM_MAX_ERRORS : 1; }
+
 static void error_text(struct ap_parser *p, struct ap_token where, const char *hint, const char *fmt, va_list args) {
   // One error for a line: what follows on it is seldom meant.
   if (p->line_bad)
     return;
   p->line_bad = true;
   p->again = false;
-  if (++p->errors > AP_ASM_MAX_ERRORS)
+  if (++p->errors > ap_parse_most_errors(p))
     return;
   bool exact;
   struct bf_range place = ap_macro_place(p, where, &exact);
@@ -103,7 +105,7 @@ void ap_parse_unknown(struct ap_parser *p, struct ap_token where, const char *co
 }
 
 void ap_parse_note(struct ap_parser *p, struct ap_token where, const char *fmt, ...) {
-  if (p->errors > AP_ASM_MAX_ERRORS || p->again)
+  if (p->errors > ap_parse_most_errors(p) || p->again)
     return;
   bool exact;
   va_list args;
@@ -248,7 +250,7 @@ void ap_parse_end_of_line(struct ap_parser *p) {
 }
 
 bool ap_parse_block_line(struct ap_parser *p, struct ap_token opening) {
-  if (p->errors >= AP_ASM_MAX_ERRORS)  // the rest is not looked at, however long macros make it
+  if (p->errors >= ap_parse_most_errors(p))  // the rest is not looked at, however long macros make it
     return false;
   while (p->token.kind == AP_TOKEN_NEWLINE)
     ap_parse_next(p);

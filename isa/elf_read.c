@@ -164,3 +164,13 @@ struct ap_program *ap_program_read(const void *data, size_t length, const char *
   ap_program_free(r.program);
   return NULL;
 }
+
+struct ap_program *ap_program_load(const char *path, struct bf_diags *diags) {
+  char *data;
+  size_t length;
+  if (!bf_diags_read(diags, path, NULL, &data, &length))
+    return NULL;
+  struct ap_program *program = ap_program_read(data, length, path, diags);
+  free(data);
+  return program;
+}

@@ -50,8 +50,9 @@ struct reading {
   const struct key *keys;
   size_t nkeys;
   void *out;
-  bool seen[MAX_KEYS];
-  size_t next, begin, end;  // next line; the current line without its line end
+  bool seen[MAX_KEYS], any;  // keys; any of them
+  size_t errors;             // from before
+  size_t next, begin, end;   // next line; the current line without its line end
   struct bf_buf provenance;
 };
 
@@ -80,12 +81,17 @@ static void note_provenance(struct reading *r, const char *line, size_t length) 
   }
 }
 
+// Ends at the first error until a key was understood: a file of another kind has one, not one a line.
+static bool at_end(const struct reading *r) {
+  return r->next >= r->source->length || (!r->any && r->diags->errors > r->errors);
+}
+
 // fgets for inih. Comments are taken out here, so that they may be longer than inih's line buffer; any other
 // line that is too long is an error.
 static char *read_line(char *buffer, int size, void *stream) {
   struct reading *r = stream;
   const char *text = r->source->text;
-  if (r->next >= r->source->length) {
+  if (at_end(r)) {
     return NULL;
   }
   const char *stop = memchr(text + r->next, '\n', r->source->length - r->next);
@@ -156,8 +162,13 @@ static void parse_features(struct reading *r, const char *value, unsigned *out) 
       }
     }
     if (!known) {
-      bf_error_at(r->diags, line_range(r), "known features: classic, accumulate, wide-write, row-gating",
-                  "unknown array feature '%.*s'", (int)length, value);
+      struct bf_buf hint = {0};
+      bf_buf_puts(&hint, "known features: classic");
+      for (size_t i = 0; i < BF_COUNT(features); i++) {
+        bf_buf_printf(&hint, ", %s", features[i].name);
+      }
+      bf_error_at(r->diags, line_range(r), bf_buf_cstr(&hint), "unknown array feature '%.*s'", (int)length, value);
+      bf_buf_free(&hint);
     }
     value += length;
   }
@@ -197,7 +208,9 @@ static int on_value(void *user, const char *section, const char *name, const cha
   struct reading *r = user;
   const struct key *key = find_key(r, name, strlen(name));
   if (strcmp(section, r->section) != 0) {
-    bf_error_at(r->diags, line_range(r), NULL, "'%s' stands outside the section [%s]", name, r->section);
+    char *hint = bf_format("the first line of a %s description is [%s]", r->section, r->section);
+    bf_error_at(r->diags, line_range(r), hint, "'%s' stands outside the section [%s]", name, r->section);
+    free(hint);
   } else if (key == NULL) {
     const char *names[MAX_KEYS];
     for (size_t i = 0; i < r->nkeys; i++) {
@@ -210,16 +223,16 @@ static int on_value(void *user, const char *section, const char *name, const cha
   } else if (r->seen[key - r->keys]) {
     bf_error_at(r->diags, line_range(r), NULL, "'%s' is given twice", name);
   } else {
-    r->seen[key - r->keys] = true;
+    r->seen[key - r->keys] = r->any = true;
     parse_value(r, key, value);
   }
   return 1;
 }
 
 static bool read_description(struct reading *r) {
-  size_t errors = r->diags->errors;
+  r->errors = r->diags->errors;
   int bad_line = ini_parse_stream(read_line, r, on_value, r);
-  if (bad_line != 0 && r->diags->errors == errors) {
+  if (bad_line != 0 && r->diags->errors == r->errors) {
     size_t begin = 0;
     for (int line = 1; line < bad_line; line++) {
       begin += strcspn(r->source->text + begin, "\n");
@@ -228,12 +241,12 @@ static bool read_description(struct reading *r) {
     struct bf_range range = {r->source, begin, begin + strcspn(r->source->text + begin, "\n")};
     bf_error_at(r->diags, range, NULL, "expected [%s] or 'key = value'", r->section);
   }
-  for (size_t i = 0; i < r->nkeys && r->diags->errors == errors; i++) {
+  for (size_t i = 0; i < r->nkeys && r->diags->errors == r->errors; i++) {
     if (!r->seen[i]) {
       bf_error_file(r->diags, r->source->name, NULL, "[%s] lacks the key '%s'", r->section, r->keys[i].name);
     }
   }
-  return r->diags->errors == errors;
+  return r->diags->errors == r->errors;
 }
 
 bool ap_machine_parse(const struct bf_source *source, struct ap_machine *out, struct bf_diags *diags) {
@@ -372,4 +385,13 @@ bool ap_technology_set_vdd(struct ap_technology *technology, double vdd) {
   technology->leakage_w_per_cell *= ratio;
   technology->vdd = vdd;
   return true;
+}
+
+bool ap_technology_use_vdd(struct ap_technology *technology, double vdd, const char *file, struct bf_diags *diags) {
+  if (vdd == 0 || ap_technology_set_vdd(technology, vdd)) {
+    return true;
+  }
+  bf_error_file(diags, file, NULL, "%g V is outside 0.3 to 1.5 times the nominal %g V of technology %s", vdd, technology->vdd_nominal,
+                technology->name);
+  return false;
 }

@@ -57,5 +57,7 @@ void ap_machine_print(const struct ap_machine *machine, struct bf_buf *out);
 // Supply scaling: dynamic energy × (vdd/nominal)^2, leakage × vdd/nominal (documented in docs/cost-model.md).
 // False if vdd is outside 0.3..1.5 × nominal.
 bool ap_technology_set_vdd(struct ap_technology *technology, double vdd);
+// The same of a supply that was asked for (0: none, the nominal one stays), with an error about `file` that says the range.
+bool ap_technology_use_vdd(struct ap_technology *technology, double vdd, const char *file, struct bf_diags *diags);
 
 #endif

@@ -175,6 +175,8 @@ bool ap_program_validate(const struct ap_program *program, struct bf_diags *diag
 bool ap_program_write(const struct ap_program *program, struct bf_buf *out, struct bf_diags *diags);
 // Reads and validates. NULL and errors if anything is wrong.
 struct ap_program *ap_program_read(const void *data, size_t length, const char *file, struct bf_diags *diags);
+// The same of a file.
+struct ap_program *ap_program_load(const char *path, struct bf_diags *diags);
 
 // Assembly text that carries everything: ap_asm_parse(ap_asm_print(p)) writes the same bytes.
 void ap_asm_print(const struct ap_program *program, struct bf_buf *out);

@@ -95,7 +95,7 @@ uint32_t ap_micro_key(const struct ap_instr *instr) {
   return key;
 }
 
-static size_t place(uint32_t key, size_t size) { return (size_t)((key * UINT64_C(0x9E3779B97F4A7C15)) >> 32) & (size - 1); }
+static size_t place(uint64_t key, size_t size) { return (size_t)((key * UINT64_C(0x9E3779B97F4A7C15)) >> 32) & (size - 1); }
 
 static void index_kinds(struct ap_summary_maker *m, size_t size) {
   free(m->index);
@@ -246,14 +246,12 @@ static uint32_t moves_of_region(struct ap_summary_maker *m) {
 
 // --- loads of an epoch -----------------------------------------------------------------------------------------
 
-static size_t load_place(uint64_t key, size_t size) { return (size_t)((key * UINT64_C(0x9E3779B97F4A7C15)) >> 32) & (size - 1); }
-
 static void index_loads(struct ap_summary_maker *m, size_t size) {
   free(m->load_index);
   m->load_index = bf_alloc(size, sizeof *m->load_index);
   m->load_index_size = size;
   for (size_t i = 0; i < m->nloads; i++) {
-    size_t at = load_place(m->loads[i].key, size);
+    size_t at = place(m->loads[i].key, size);
     while (m->load_index[at]) at = (at + 1) & (size - 1);
     m->load_index[at] = (uint32_t)i + 1;
   }
@@ -262,7 +260,7 @@ static void index_loads(struct ap_summary_maker *m, size_t size) {
 // Equal loads get equal numbers, which leave room for one per row tile.
 static uint32_t load_of(struct ap_summary_maker *m, uint64_t key) {
   if (2 * (m->nloads + 1) > m->load_index_size) index_loads(m, m->load_index_size ? 2 * m->load_index_size : 64);
-  size_t at = load_place(key, m->load_index_size);
+  size_t at = place(key, m->load_index_size);
   for (; m->load_index[at]; at = (at + 1) & (m->load_index_size - 1)) {
     const struct load_id *load = &m->loads[m->load_index[at] - 1];
     if (load->key == key && load->tiles == m->region_tiles) return load->id;

@@ -2,7 +2,6 @@
 // What the calibration images tell: distributions of activations, samples of the inputs of layers.
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "quantize/quantize_inside.h"
 
@@ -42,42 +41,17 @@ static void keep_samples(struct bf_calibration *c, const struct bf_float_node *n
   }
 }
 
-static bool observe(struct bf_calibration *c, const struct bf_float_node *n, float *const *values) {
+struct observer { struct bf_calibration *calibration; struct bf_diags *diags; };
+
+static bool observe(void *context, const struct bf_float_node *n, float *const *values) {
+  const struct observer *o = context;
+  struct bf_calibration *c = o->calibration;
   if (bf_float_layer(n)) keep_samples(c, n, values[n->in[0]->index]);
   if (!bf_float_computes(n->op)) return true;
   struct bf_histogram *h = c->histograms[n->index] = bf_alloc(1, sizeof *h);
-  return fill_histogram(values[n->index], c->count * bf_float_elements(n), h);
-}
-
-static void forget_operands(const struct bf_float_node *n, float **values, unsigned *left) {
-  for (unsigned k = 0; k < n->nin; k++) {
-    size_t from = n->in[k]->index;
-    if (--left[from]) continue;
-    free(values[from]);
-    values[from] = NULL;
-  }
-}
-
-static bool run(struct bf_calibration *c, float **values, unsigned *left, struct bf_diags *diags) {
-  const struct bf_float_net *net = c->net;
-  for (size_t i = 0; i < net->count; i++) {
-    const struct bf_float_node *n = net->nodes[i];
-    uint64_t elements = c->count * bf_float_elements(n);
-    left[i] = n->readers;
-    values[i] = bf_alloc(elements, sizeof **values);
-    if (i == 0) memcpy(values[0], c->images, elements * sizeof **values);
-    struct bf_float_job job = {.node = n, .out = values[i], .images = c->count, .threads = c->threads};
-    for (unsigned k = 0; k < n->nin; k++) job.in[k] = values[n->in[k]->index];
-    if (i) bf_float_run_node(&job);
-    if (!observe(c, n, values)) {
-      bf_error_file(diags, NULL, "are the images normalized as the model wants them?", "layer `%s` gives numbers that are not finite, or huge", n->name);
-      return false;
-    }
-    forget_operands(n, values, left);
-  }
-  c->outputs = values[net->output->index];
-  values[net->output->index] = NULL;
-  return true;
+  if (fill_histogram(values[n->index], c->count * bf_float_elements(n), h)) return true;
+  bf_error_file(o->diags, NULL, "are the images normalized as the model wants them?", "layer `%s` gives numbers that are not finite, or huge", n->name);
+  return false;
 }
 
 // The largest sum of the sizes of tensors that are alive at one time.
@@ -109,12 +83,9 @@ struct bf_calibration *bf_calibrate(const struct bf_float_net *net, const float 
   c->nsamples = bf_alloc(net->count, sizeof *c->nsamples);
   c->factors = bf_alloc(net->count, sizeof *c->factors);
   c->values = bf_alloc(net->count, sizeof *c->values);
-  float **values = bf_alloc(net->count, sizeof *values);
-  unsigned *left = bf_alloc(net->count, sizeof *left);
-  bool ok = run(c, values, left, diags);
-  for (size_t i = 0; i < net->count; i++) free(values[i]);
-  free(values);
-  free(left);
+  float *outputs = bf_float_watch(net, images, count, threads, observe, &(struct observer){c, diags});
+  bool ok = outputs != NULL;
+  free(outputs);
   if (ok) return c;
   bf_calibration_free(c);
   return NULL;
@@ -133,8 +104,5 @@ void bf_calibration_free(struct bf_calibration *c) {
   free(c->nsamples);
   free(c->factors);
   free(c->values);
-  free(c->outputs);
   free(c);
 }
-
-const float *bf_calibration_outputs(const struct bf_calibration *c) { return c->outputs; }

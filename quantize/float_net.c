@@ -11,6 +11,15 @@ bool bf_float_computes(enum bf_float_op op) {
   return computes[op];
 }
 
+struct bf_float_net *bf_float_net_load(const char *path, const char *hint, struct bf_diags *diags) {
+  char *data;
+  size_t length;
+  if (!bf_diags_read(diags, path, hint, &data, &length)) return NULL;
+  struct bf_float_net *net = bf_float_net_read(data, length, path, diags);
+  free(data);
+  return net;
+}
+
 void bf_float_net_free(struct bf_float_net *net) {
   if (!net) return;
   free(net->nodes);

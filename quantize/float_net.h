@@ -45,6 +45,8 @@ struct bf_float_net {
 // Reads an ONNX model of float operators. NULL: at least one error was added (one for each kind of obstacle).
 // The caller frees it with bf_float_net_free.
 struct bf_float_net *bf_float_net_read(const void *data, size_t length, const char *file, struct bf_diags *diags);
+// The same of a file; `hint` (may be NULL) goes with the error that it cannot be read.
+struct bf_float_net *bf_float_net_load(const char *path, const char *hint, struct bf_diags *diags);
 void bf_float_net_free(struct bf_float_net *net);
 uint64_t bf_float_elements(const struct bf_float_node *node);
 // Whether the node is a layer with weights, whose widths may be chosen.
@@ -72,6 +74,10 @@ void bf_float_patch(const struct bf_float_node *node, const float *image, uint64
 
 // The network's outputs for the images: images x elements of the output; the caller frees them.
 float *bf_float_run(const struct bf_float_net *net, const float *images, uint64_t count, unsigned threads);
+// The same; see(context, node, values) comes behind each node, with the tensors that are alive then by their nodes' index. NULL: it gave
+// false, which ends the run.
+typedef bool bf_float_see(void *context, const struct bf_float_node *node, float *const *values);
+float *bf_float_watch(const struct bf_float_net *net, const float *images, uint64_t count, unsigned threads, bf_float_see *see, void *context);
 
 // Calls work(context, i) for i = 0 … count - 1 on up to `threads` threads (0: as many as there are processors).
 void bf_parallel(uint64_t count, unsigned threads, void (*work)(void *context, uint64_t i), void *context);

@@ -200,31 +200,41 @@ void bf_float_run_node(const struct bf_float_job *job) {
   free(l.matrix);
 }
 
-float *bf_float_run(const struct bf_float_net *net, const float *images, uint64_t count, unsigned threads) {
-  float **values = bf_alloc(net->count, sizeof *values), *result;
+static void forget_operands(const struct bf_float_node *n, float **values, unsigned *left) {
+  for (unsigned k = 0; k < n->nin; k++) {
+    size_t from = n->in[k]->index;
+    if (--left[from]) continue;
+    free(values[from]);
+    values[from] = NULL;
+  }
+}
+
+float *bf_float_watch(const struct bf_float_net *net, const float *images, uint64_t count, unsigned threads, bf_float_see *see, void *context) {
+  float **values = bf_alloc(net->count, sizeof *values), *result = NULL;
   unsigned *left = bf_alloc(net->count, sizeof *left);
-  for (size_t i = 0; i < net->count; i++) {
+  bool ok = true;
+  for (size_t i = 0; i < net->count && ok; i++) {
     const struct bf_float_node *n = net->nodes[i];
+    uint64_t elements = count * bf_float_elements(n);
     left[i] = n->readers;
-    values[i] = bf_alloc(count * bf_float_elements(n), sizeof **values);
-    if (i == 0) {
-      memcpy(values[0], images, count * bf_float_elements(n) * sizeof *images);
-      continue;
-    }
+    values[i] = bf_alloc(elements, sizeof **values);
+    if (i == 0) memcpy(values[0], images, elements * sizeof *images);
     struct bf_float_job job = {.node = n, .out = values[i], .images = count, .threads = threads};
     for (unsigned k = 0; k < n->nin; k++) job.in[k] = values[n->in[k]->index];
-    bf_float_run_node(&job);
-    for (unsigned k = 0; k < n->nin; k++) {
-      size_t from = n->in[k]->index;
-      if (--left[from]) continue;
-      free(values[from]);
-      values[from] = NULL;
-    }
+    if (i) bf_float_run_node(&job);
+    ok = !see || see(context, n, values);
+    forget_operands(n, values, left);
   }
-  result = values[net->output->index];
-  values[net->output->index] = NULL;
+  if (ok) {
+    result = values[net->output->index];
+    values[net->output->index] = NULL;
+  }
   for (size_t i = 0; i < net->count; i++) free(values[i]);
   free(values);
   free(left);
   return result;
+}
+
+float *bf_float_run(const struct bf_float_net *net, const float *images, uint64_t count, unsigned threads) {
+  return bf_float_watch(net, images, count, threads, NULL, NULL);
 }

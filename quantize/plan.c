@@ -118,17 +118,30 @@ static void fit_channel(void *context, uint64_t o) {
   f->shift[o] = w - f->gain[o] * h;
 }
 
+// The node without its clamp.
+static struct bf_float_node unclamped(const struct bf_float_node *n) {
+  struct bf_float_node open = *n;
+  open.lo = -INFINITY;
+  open.hi = INFINITY;
+  return open;
+}
+
+// Runs the node on values by their nodes' index.
+static void run_one(const struct bf_float_node *n, const struct bf_calibration *c, uint64_t images, float **values) {
+  struct bf_float_job job = {.node = n, .out = values[n->index], .images = images, .threads = c->threads};
+  for (unsigned k = 0; k < n->nin; k++) job.in[k] = values[n->in[k]->index];
+  bf_float_run_node(&job);
+}
+
 // The layer without its clamp. `wanted`: its results in the float network before the clamp, or NULL: nothing is corrected.
 static void run_quantized(const struct bf_float_job *given, struct bf_plan_node *p, const float *wanted, enum bf_correction correction) {
-  struct bf_float_node open = *given->node;
+  const struct bf_float_node open = unclamped(given->node);
   struct bf_float_job job = *given;
   struct bf_layer_weights *w = &p->weights;
   uint64_t elements = given->images * bf_float_elements(open.in[0]), results = given->images * bf_float_elements(&open);
   float *in = bf_alloc(elements, sizeof *in), *real = bf_layer_weights_real(&open, w), *bias = bf_alloc(open.c, sizeof *bias);
   for (uint64_t o = 0; o < open.c; o++) bias[o] = (float)w->bias[o];
   bf_format_apply(&p->reads, given->in[0], in, elements);
-  open.lo = -INFINITY;
-  open.hi = INFINITY;
   job.node = &open;
   job.in[0] = in;
   job.weights = real;
@@ -157,21 +170,12 @@ static void clamp_all(const struct bf_float_node *n, uint64_t images, float *v) 
 // A layer in both networks: wanted before the clamp, then corrected, then both clamped.
 static void run_both(const struct bf_float_node *n, struct bf_quantize_plan *plan, float **wanted, float **have) {
   const struct bf_calibration *c = plan->calibration;
-  struct bf_float_node open = *n;
-  open.lo = -INFINITY;
-  open.hi = INFINITY;
-  struct bf_float_job job = {.node = &open, .in = {wanted[n->in[0]->index]}, .out = wanted[n->index], .images = c->count, .threads = c->threads};
-  bf_float_run_node(&job);
-  job = (struct bf_float_job){.node = n, .in = {have[n->in[0]->index]}, .out = have[n->index], .images = c->count, .threads = c->threads};
+  const struct bf_float_node open = unclamped(n);
+  run_one(&open, c, c->count, wanted);
+  struct bf_float_job job = {.node = n, .in = {have[n->in[0]->index]}, .out = have[n->index], .images = c->count, .threads = c->threads};
   run_quantized(&job, &plan->nodes[n->index], wanted[n->index], plan->spec->correction);
   clamp_all(n, c->count, wanted[n->index]);
   clamp_all(n, c->count, have[n->index]);
-}
-
-static void run_one(const struct bf_float_node *n, const struct bf_calibration *c, float **values) {
-  struct bf_float_job job = {.node = n, .out = values[n->index], .images = c->count, .threads = c->threads};
-  for (unsigned k = 0; k < n->nin; k++) job.in[k] = values[n->in[k]->index];
-  bf_float_run_node(&job);
 }
 
 void bf_quantize_plan_correct(struct bf_quantize_plan *plan) {
@@ -190,8 +194,8 @@ void bf_quantize_plan_correct(struct bf_quantize_plan *plan) {
     } else if (bf_float_layer(n)) {
       run_both(n, plan, wanted, have);
     } else {
-      run_one(n, c, wanted);
-      run_one(n, c, have);
+      run_one(n, c, c->count, wanted);
+      run_one(n, c, c->count, have);
     }
     if (bf_float_computes(n->op)) bf_format_apply(&plan->nodes[i].format, have[i], have[i], c->count * bf_float_elements(n));
     for (unsigned k = 0; k < n->nin; k++) {
@@ -218,9 +222,7 @@ static void keep_values(struct bf_calibration *c, uint64_t images) {
     free(c->values[i]);
     c->values[i] = bf_alloc(elements, sizeof **c->values);
     if (i == 0) memcpy(c->values[0], c->images, elements * sizeof **c->values);
-    struct bf_float_job job = {.node = n, .out = c->values[i], .images = images, .threads = c->threads};
-    for (unsigned k = 0; k < n->nin; k++) job.in[k] = c->values[n->in[k]->index];
-    if (i) bf_float_run_node(&job);
+    else run_one(n, c, images, c->values);
   }
   c->nvalues = images;
 }
@@ -240,10 +242,8 @@ static double output_difference(const struct bf_calibration *c, const float *out
 // What depends on layer `from` is computed anew, the rest taken from the float network.
 static double run_from(struct bf_calibration *c, const struct bf_float_node *from, struct bf_plan_node *p, enum bf_correction correction) {
   const struct bf_float_net *net = c->net;
-  struct bf_float_node open = *from;
+  const struct bf_float_node open = unclamped(from);
   float **values = bf_alloc(net->count, sizeof *values), *wanted = numbers(c->nvalues, from);
-  open.lo = -INFINITY;
-  open.hi = INFINITY;
   struct bf_float_job first = {.node = &open, .in = {c->values[from->in[0]->index]}, .out = wanted, .images = c->nvalues, .threads = c->threads};
   bf_float_run_node(&first);
   for (size_t i = from->index; i < net->count; i++) {

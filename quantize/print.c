@@ -39,7 +39,7 @@ static void dyadic(double factor, unsigned precision, int64_t *mult, int64_t *sh
   s = s < 0 ? 0 : s > 62 ? 62 : s;
   double m = fmin(floor(ldexp(factor, s) + 0.5), 0x1p46);
   *mult = (int64_t)m;
-  while (s > 0 && *mult && !(*mult & 1) && s > 1) *mult /= 2, s--;  // shorter, and the same
+  while (s > 1 && *mult && !(*mult & 1)) *mult /= 2, s--;  // shorter, and the same
   *shift = s;
 }
 

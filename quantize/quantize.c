@@ -57,20 +57,12 @@ struct job {
 };
 
 static struct bf_float_net *read_model(const char *path, struct bf_diags *diags) {
-  char *data;
-  size_t length, n = strlen(path);
-  const char *why;
+  size_t n = strlen(path);
   if (n < 5 || strcmp(path + n - 5, ".onnx") != 0) {
     bf_error_file(diags, path, "other networks are quantized already", "only float models in .onnx files can be quantized");
     return NULL;
   }
-  if (!bf_read_file(path, &data, &length, &why)) {
-    bf_error_file(diags, path, NULL, "cannot read: %s", why);
-    return NULL;
-  }
-  struct bf_float_net *net = bf_float_net_read(data, length, path, diags);
-  free(data);
-  return net;
+  return bf_float_net_load(path, NULL, diags);
 }
 
 static struct bf_graph *compile(struct job *j, const char *model, uint32_t batch, struct bf_diags *diags) {

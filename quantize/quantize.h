@@ -49,7 +49,6 @@ struct bf_calibration;
 struct bf_calibration *bf_calibrate(const struct bf_float_net *net, const float *images, uint64_t count, unsigned threads,
                                     struct bf_diags *diags);
 void bf_calibration_free(struct bf_calibration *calibration);
-const float *bf_calibration_outputs(const struct bf_calibration *calibration);  // of the float network: images x elements
 
 // The layers with weights, in order; NULL beyond the last. Their names are those of the quantized network's layers.
 const struct bf_float_node *bf_quantize_layer(const struct bf_float_net *net, size_t index);

@@ -37,7 +37,6 @@ struct bf_calibration {
   float **samples;                   // by node: inputs of some outputs, nsamples x depth; of layers, or NULL
   uint64_t *nsamples;
   float **factors;                   // by node: the inverse root of the inputs' second moments (quantize/factor.c), made when needed
-  float *outputs;
   float **values;                    // by node: results for the first `nvalues` images, made when needed
   uint64_t nvalues;
 };

@@ -107,16 +107,8 @@ static bool file_entry(struct words *w, struct bf_quantize_spec *spec, struct bf
 }
 
 static bool read_file(const char *path, struct bf_quantize_spec *spec, struct bf_diags *diags) {
-  char *text;
-  size_t length;
-  const char *why;
-  if (!bf_read_file(path, &text, &length, &why)) {
-    bf_error_file(diags, *path ? path : "--quantize", "--quantize wants widths like w4a4, or a file of them", "cannot read: %s", why);
-    return false;
-  }
-  struct words w = {.source = bf_diags_add_source(diags, path, text, length)};
-  free(text);
-  bool ok = true;
+  struct words w = {.source = bf_diags_read_source(diags, path, "--quantize wants widths like w4a4, or a file of them")};
+  bool ok = w.source != NULL;
   while (ok && next_word(&w)) {
     if (is_word(&w, "}") || is_word(&w, "{")) continue;
     if (is_word(&w, "profile")) next_word(&w);  // its name
@@ -189,7 +181,7 @@ bool bf_quantize_spec_parse(const char *text, struct bf_quantize_spec *spec, str
     } else if (!bf_widths_parse(at, length, &spec->all)) {
       spec->all = (struct bf_widths){0};
       // What looks like widths is no file.
-      bool looks = *at == 'w' && strspn(at, "wa0123456789") == length;
+      bool looks = length == 0 || (*at == 'w' && strspn(at, "wa0123456789") == length);
       char *path = bf_strndup(at, length);
       ok = looks ? wrong(at, length, "widths are w1a1 to w16a16", diags) : read_file(path, spec, diags);
       free(path);

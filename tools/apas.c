@@ -17,25 +17,14 @@ static const char HELP[] =
     "      --version      the version\n";
 
 static bool assemble(const char *input, const char *output, struct bf_diags *diags) {
-  char *text = NULL;
-  size_t length;
-  const char *why;
   if (bf_same_file(input, output)) {
     bf_error_file(diags, output, NULL, "the output is the input file itself");
     return false;
   }
-  if (!bf_read_file(input, &text, &length, &why)) {
-    bf_error_file(diags, input, NULL, "cannot be read: %s", why);
-    return false;
-  }
-  struct ap_program *program = ap_asm_parse(bf_diags_add_source(diags, input, text, length), diags);
-  free(text);
+  const struct bf_source *source = bf_diags_read_source(diags, input, NULL);
+  struct ap_program *program = source ? ap_asm_parse(source, diags) : NULL;
   struct bf_buf bytes = {0};
-  bool ok = program && ap_program_write(program, &bytes, diags);
-  if (ok && !bf_write_file(output, bytes.data, bytes.length, &why)) {
-    bf_error_file(diags, output, NULL, "cannot be written: %s", why);
-    ok = false;
-  }
+  bool ok = program && ap_program_write(program, &bytes, diags) && bf_diags_write(diags, output, bytes.data, bytes.length);
   bf_buf_free(&bytes);
   ap_program_free(program);
   return ok;

@@ -242,15 +242,7 @@ static void dump(const struct ap_program *p, const struct wanted *wanted, struct
 }
 
 static bool show(const char *input, const struct wanted *wanted, struct bf_diags *diags) {
-  char *data = NULL;
-  size_t length;
-  const char *why;
-  if (!bf_read_file(input, &data, &length, &why)) {
-    bf_error_file(diags, input, NULL, "cannot be read: %s", why);
-    return false;
-  }
-  struct ap_program *program = ap_program_read(data, length, input, diags);
-  free(data);
+  struct ap_program *program = ap_program_load(input, diags);
   if (!program)
     return false;
   struct bf_buf out = {0};

@@ -10,19 +10,6 @@
 #include "tools/aprun/watch.h"
 #include "tools/common/diagnostics.h"
 
-static struct ap_program *load_binary(const struct settings *s, struct bf_diags *diags) {
-  char *data;
-  size_t length;
-  const char *why;
-  if (!bf_read_file(s->binary, &data, &length, &why)) {
-    bf_error_file(diags, s->binary, NULL, "cannot read: %s", why);
-    return NULL;
-  }
-  struct ap_program *program = ap_program_read(data, length, s->binary, diags);
-  free(data);
-  return program;
-}
-
 // A binary runs on the machine that it was compiled for: column numbers, tiles and microcode depend on it.
 static bool check_target(const struct settings *s, const struct ap_program *program, struct bf_diags *diags) {
   struct ap_machine machine;
@@ -52,12 +39,7 @@ static bool load_technology(const struct settings *s, const struct ap_program *p
     return false;
   }
   double vdd = s->vdd > 0 ? s->vdd : s->tech != NULL && strcmp(tech->name, program->tech) != 0 ? tech->vdd : program->vdd;
-  if (!ap_technology_set_vdd(tech, vdd)) {
-    bf_error_file(diags, "--vdd", NULL, "%g V is outside 0.3 to 1.5 times the nominal %g V of technology %s", vdd,
-                  tech->vdd_nominal, tech->name);
-    return false;
-  }
-  return true;
+  return ap_technology_use_vdd(tech, vdd, "--vdd", diags);
 }
 
 // Which of `list` (tensor numbers) an argument means: by name, or the first that is not taken. -1: none.
@@ -236,13 +218,16 @@ static void choose_tensors(const struct settings *s, const struct ap_session *se
 }
 
 // What the run yields, all of it in memory until nothing can fail any more but the writing.
-static bool finish(const struct settings *s, struct ap_session *session, const struct watch *watch, struct bf_diags *diags) {
+static bool finish(const struct settings *s, struct ap_session *session, const struct watch *watch, const struct classes *classes,
+                   struct bf_diags *diags) {
   struct pending pending = {0};
   struct bf_buf text = {0}, report = {0};
   char *summary = NULL;
   bool good = (!s->check || check_reference(s, session, &summary, diags)) && add_outputs(s, session, &pending, diags) &&
-              paths_are_free(s, diags) &&
-              (!s->top || session->program->noutputs == 0 || print_classes(s, session, &text, diags));
+              paths_are_free(s, diags);
+  if (good && s->top && session->program->noutputs > 0) {
+    print_classes(classes, session, &text);
+  }
   if (good && s->dump_layers != NULL) {
     if (mkdir(s->dump_layers, 0777) != 0 && errno != EEXIST) {
       bf_error_file(diags, s->dump_layers, NULL, "cannot make the folder: %s", strerror(errno));
@@ -303,17 +288,26 @@ static bool choose_profiles(const struct settings *s, struct ap_session *session
   return true;
 }
 
+// Everything that may be wrong about the images is looked at before they run.
+static bool read_images(const struct settings *s, struct ap_session *session, struct classes *classes, struct bf_diags *diags) {
+  const struct ap_program *p = session->program;
+  return read_inputs(s, p, session->inputs, diags) &&
+         classes_read(classes, s, p, p->ninputs > 0 ? session->inputs[0].images : p->batch, diags);
+}
+
 static bool run_session(const struct settings *s, struct ap_session *session, bool *want, struct bf_diags *diags) {
   struct watch watch;
   struct ap_execution how = {.engine = s->engine, .count = s->count, .threads = s->threads, .stop = s->stop,
                              .progress = watch_progress, .trace = s->trace != NULL ? watch_trace : NULL, .context = &watch};
+  struct classes classes = {.labels = NULL};
   session->how = &how;
   choose_tensors(s, session, want);
-  bool good = read_inputs(s, session->program, session->inputs, diags);
+  bool good = read_images(s, session, &classes, diags);
   watch_begin(&watch, session, s->progress, s->trace != NULL);
   good = good && ap_session_run(session, diags);
   watch_end(&watch, good);
-  good = good && finish(s, session, &watch, diags);
+  good = good && finish(s, session, &watch, &classes, diags);
+  classes_free(&classes);
   watch_free(&watch);
   return good;
 }
@@ -337,7 +331,7 @@ static bool run_program(const struct settings *s, const struct ap_program *p, co
 
 static bool run(const struct settings *s, struct bf_diags *diags) {
   struct ap_technology tech = {0};
-  struct ap_program *program = load_binary(s, diags);
+  struct ap_program *program = ap_program_load(s->binary, diags);
   bool good = program != NULL && check_target(s, program, diags) && load_technology(s, program, &tech, diags);
   if (good && s->dump_layers != NULL && !program->keep_all) {
     bf_error_file(diags, s->binary, "compile it with --keep=all", "--dump-layers wants a binary that keeps every layer's tensor");

@@ -12,21 +12,11 @@
 #include "ir/profile.h"
 #include "isa/ledger.h"
 #include "quantize/quantize.h"
-#include "tools/common/options.h"
 #include "tools/common/diagnostics.h"
 #include "tools/common/network_costs.h"
 
-enum option_id {
-  OPTION_NONE = TOOL_OPTION_NONE,
-#define BF_OPTION(id, ...) OPTION_##id,
-#include "backend/bfimnac_options.def"
-  OPTION_LIMIT
-};
-static const struct tool_option rows[] = {
-#define BF_OPTION(id, name, letter, argument, help) {name, letter, argument, help},
-#include "backend/bfimnac_options.def"
-};
-#define NROWS ((int)BF_COUNT(rows))
+#define TOOL_OPTION_ROWS "backend/bfimnac_options.def"
+#include "tools/common/option_rows.h"
 
 static const char *const emit_names[] = {"apbin", "asm", "ir", "bfn", "dot", "columns"};
 enum emit { EMIT_APBIN, EMIT_ASM, EMIT_IR, EMIT_BFN, EMIT_DOT, EMIT_COLUMNS };
@@ -46,12 +36,7 @@ struct settings {
   const char *quantize, *calibrate;
 };
 
-static int usage(const char *fmt, const char *what) {
-  fprintf(stderr, "bfimnac: ");
-  fprintf(stderr, fmt, what);
-  fprintf(stderr, "\nTry 'bfimnac --help'.\n");
-  return 2;
-}
+static int usage(const char *fmt, const char *what) { return tool_wrong_usage("bfimnac", fmt, what); }
 
 static void help(void) {
   puts("Usage: bfimnac [OPTION]... INPUT\n\nCompiles INPUT (.bfn, .tflite, .onnx or .bfir) for an associative processor.\n");
@@ -59,19 +44,7 @@ static void help(void) {
   puts("\nExit status: 0 done, 1 the input is wrong, 2 wrong usage.");
 }
 
-static int choose(const char *const *names, size_t count, const char *text) {
-  for (size_t i = 0; i < count; i++)
-    if (names[i] && !strcmp(names[i], text)) return (int)i;
-  return -1;
-}
-
-static bool number(const char *text, double lo, double hi, double *out) {
-  char *end;
-  *out = strtod(text, &end);
-  return *text && !*end && *out >= lo && *out <= hi;
-}
-
-// "w8a8": widths of weights and activations, 1 to 16 bits each.
+// "w8a8": widths of weights and activations, 2 to 16 bits each.
 static bool widths(const char *text, unsigned *w, unsigned *a) {
   int end = 0;
   bool form = strspn(text, "wa0123456789") == strlen(text) && sscanf(text, "w%2ua%2u%n", w, a, &end) == 2 && !text[end];
@@ -86,26 +59,26 @@ static int take(void *settings, int id, const char *arg) {
   switch (id) {
   case OPTION_OUTPUT: s->output = strcmp(arg, "-") ? arg : NULL; return -1;
   case OPTION_EMIT:
-    pick = s->emit = choose(emit_names, BF_COUNT(emit_names), arg);
+    pick = s->emit = tool_choose(emit_names, BF_COUNT(emit_names), arg);
     return pick < 0 ? usage("--emit wants apbin, asm, ir, bfn, dot or columns, not '%s'", arg) : -1;
   case OPTION_ASM: s->emit = EMIT_ASM; return -1;
   case OPTION_TARGET: s->target = arg; return -1;
   case OPTION_TECH: s->tech = arg; return -1;
   case OPTION_VDD:
-    if (!number(arg, 1e-3, 100, &s->vdd)) return usage("--vdd wants volts, not '%s'", arg);
+    if (!tool_real(arg, 1e-3, 100, &s->vdd)) return usage("--vdd wants volts, not '%s'", arg);
     return -1;
   case OPTION_OPTIMIZE:
-    if (!number(arg, 0, 3, &value) || value != (int)value) return usage("-O wants 0, 1, 2 or 3, not '%s'", arg);
+    if (!tool_real(arg, 0, 3, &value) || value != (int)value) return usage("-O wants 0, 1, 2 or 3, not '%s'", arg);
     s->opt_level = (unsigned)value;
     return -1;
   case OPTION_MAPPING:
-    pick = s->mapping = choose(mapping_names, BF_MAPPING_COUNT, arg);
+    pick = s->mapping = tool_choose(mapping_names, BF_MAPPING_COUNT, arg);
     return pick < 0 ? usage("--mapping wants auto, mac, output or pixel, not '%s'", arg) : -1;
   case OPTION_OBJECTIVE:
-    pick = s->objective = choose(objective_names, BF_OBJECTIVE_COUNT, arg);
+    pick = s->objective = tool_choose(objective_names, BF_OBJECTIVE_COUNT, arg);
     return pick < 0 ? usage("--objective wants cycles, energy or edp, not '%s'", arg) : -1;
   case OPTION_BATCH:
-    if (strcmp(arg, "auto") && (!number(arg, 1, 65536, &value) || value != (int)value))
+    if (strcmp(arg, "auto") && (!tool_real(arg, 1, 65536, &value) || value != (int)value))
       return usage("--batch wants 1 to 65536 or auto, not '%s'", arg);
     s->batch = (uint32_t)value;  // 0: auto
     return -1;
@@ -123,7 +96,7 @@ static int take(void *settings, int id, const char *arg) {
   case OPTION_EXPLAIN: s->explain = true; return -1;
   case OPTION_VERIFY_EACH: s->verify_each = true; return -1;
   case OPTION_REPORT:
-    pick = s->report = choose(report_names, 2, arg);
+    pick = s->report = tool_choose(report_names, 2, arg);
     return pick < 0 ? usage("--report wants text or json, not '%s'", arg) : -1;
   case OPTION_TIME_PASSES: s->time_passes = true; return -1;
   case OPTION_CACHE:
@@ -135,16 +108,20 @@ static int take(void *settings, int id, const char *arg) {
   }
 }
 
+// Whether code is made; else the network itself is written, in one of its forms.
+static bool compiles(const struct settings *s) { return s->emit != EMIT_BFN && s->emit != EMIT_IR && s->emit != EMIT_DOT; }
+
 static int parse(struct settings *s, int argc, char **argv) {
   int status = tool_options_parse(rows, NROWS, argc, argv, usage, take, s);
-  if (status >= 0) {
-    return status;
-  }
+  if (status >= 0) return status;
   if (optind >= argc) return usage("no input file%s", "");
   if (optind + 1 < argc) return usage("more than one input file: '%s'", argv[optind + 1]);
   s->input = argv[optind];
   if (s->quantize && !s->calibrate) return usage("--quantize needs images: --calibrate=IMAGES.npy%s", "");
   if (s->explain && s->report < 0) return usage("--explain goes with --report=text or json%s", "");
+  if (s->report >= 0 && !compiles(s)) return usage("--report is about compiled code; --emit=%s makes none", emit_names[s->emit]);
+  if (s->report >= 0 && !s->output && s->emit != EMIT_APBIN)
+    return usage("the report and --emit=%s would both go to standard output: -o FILE takes the latter", emit_names[s->emit]);
   if (s->calibrate && !s->quantize) return usage("--calibrate goes with --quantize%s", "");
   if (s->quantize && s->assume_w) return usage("--assume and --quantize exclude each other%s", "");
   return -1;
@@ -153,15 +130,12 @@ static int parse(struct settings *s, int argc, char **argv) {
 // --- output ----------------------------------------------------------------------------------------------------
 
 static bool write_out(const char *path, const struct bf_buf *data, struct bf_diags *diags) {
-  const char *why;
   if (!path) {
     if (fwrite(data->data, 1, data->length, stdout) == data->length && !fflush(stdout)) return true;
     bf_error_file(diags, "standard output", NULL, "cannot write");
     return false;
   }
-  if (bf_write_file(path, data->data, data->length, &why)) return true;
-  bf_error_file(diags, path, NULL, "cannot write: %s", why);
-  return false;
+  return bf_diags_write(diags, path, data->data, data->length);
 }
 
 // x.bfn gets x.npz beside it.
@@ -402,12 +376,7 @@ static bool build(const struct settings *s, struct bf_diags *diags) {
   const struct bf_source *source;
   if (!ap_machine_load(s->target, &o.machine, &source, diags)) return false;
   if (!ap_technology_load(s->tech ? s->tech : o.machine.technology, &o.tech, diags)) return false;
-  bool ok = true;
-  if (s->vdd > 0 && !ap_technology_set_vdd(&o.tech, s->vdd)) {
-    bf_error_file(diags, "--vdd", "the nominal supply is in the technology file", "%g V is outside the range of technology %s", s->vdd, o.tech.name);
-    ok = false;
-  }
-  ok = ok && build_batch(s, &o, diags);
+  bool ok = ap_technology_use_vdd(&o.tech, s->vdd, "--vdd", diags) && build_batch(s, &o, diags);
   bf_buf_free(&printed);
   ap_technology_free(&o.tech);
   return ok;
@@ -451,8 +420,7 @@ static bool run(const struct settings *s, struct bf_diags *diags) {
     bf_error_file(diags, s->output, NULL, "the output is the input file itself");
     return false;
   }
-  bool graph_only = s->emit == EMIT_BFN || s->emit == EMIT_IR || s->emit == EMIT_DOT;
-  return graph_only ? translate(s, diags) : build(s, diags);
+  return compiles(s) ? build(s, diags) : translate(s, diags);
 }
 
 int main(int argc, char **argv) {

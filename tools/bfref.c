@@ -15,7 +15,10 @@
 #include "ir/reference.h"
 #include "tools/common/diagnostics.h"
 
-enum status { STATUS_DONE = 0, STATUS_WRONG = 1, STATUS_USAGE = 2 };
+#define TOOL_OPTION_ROWS "tools/bfref/options.def"
+#include "tools/common/option_rows.h"
+
+enum status { STATUS_DONE = 0, STATUS_WRONG = 1 };
 
 // "NAME=FILE" or "FILE" of an option that may come several times.
 struct binding {
@@ -60,25 +63,13 @@ struct session {
   struct records records;
 };
 
-static const char help_text[] =
-    "Usage: bfref [OPTION]... INPUT\n\n"
-    "Runs the network INPUT (.bfn, .tflite, .onnx or .bfir) on the reference evaluator.\n\n"
-    "      --input=[NAME=]FILE   values of an input, .npy: int8, uint8, int16, uint16, or float32, which is quantized\n"
-    "                            by the input's scale; a leading dimension of any size gives as many images\n"
-    "      --output=[NAME=]FILE  where an output goes, .npy\n"
-    "      --profile=NAME        the network at the bit widths of a profile\n"
-    "      --profiles=FILE       further profile sections, as bfexplore precision writes them\n"
-    "      --dump-layers=DIR     also write every layer's output to DIR/LAYER.npy\n"
-    "  -h, --help                this text\n"
-    "      --version             the version\n\n"
-    "Several inputs or outputs are given by name, or in the network's order.\n"
-    "Exit status: 0 done, 1 the input is wrong, 2 wrong usage.\n";
+static int usage(const char *fmt, const char *what) { return tool_wrong_usage("bfref", fmt, what); }
 
-static enum status usage(const char *fmt, const char *what) {
-  fprintf(stderr, "bfref: ");
-  fprintf(stderr, fmt, what);
-  fprintf(stderr, "\nTry 'bfref --help'.\n");
-  return STATUS_USAGE;
+static void help(void) {
+  puts("Usage: bfref [OPTION]... INPUT\n\nRuns the network INPUT (.bfn, .tflite, .onnx or .bfir) on the reference evaluator.\n");
+  tool_options_help(rows, NROWS, 26);
+  puts("\nSeveral inputs or outputs are given by name, or in the network's order.\n"
+       "Exit status: 0 done, 1 the input is wrong, 2 wrong usage.");
 }
 
 // ---- command line
@@ -93,33 +84,27 @@ static void bind(struct bindings *list, const char *text) {
   BF_PUSH(list->items, list->count, list->capacity) = b;
 }
 
+static int take(void *settings, int id, const char *arg) {
+  struct settings *s = settings;
+  switch (id) {
+    case OPTION_INPUT: bind(&s->inputs, arg); return -1;
+    case OPTION_OUTPUT: bind(&s->outputs, arg); return -1;
+    case OPTION_DUMP: s->layers = arg; return -1;
+    case OPTION_PROFILE: s->profile = arg; return -1;
+    case OPTION_PROFILES: s->profiles = arg; return -1;
+    case OPTION_HELP: help(); return STATUS_DONE;
+    default: puts("bfref " BF_VERSION); return STATUS_DONE;
+  }
+}
+
 // Fills `s`; -1: go on, else the exit status.
 static int parse_options(int argc, char **argv, struct settings *s) {
-  static const struct option options[] = {
-      {"input", required_argument, NULL, 'i'},       {"output", required_argument, NULL, 'o'},
-      {"dump-layers", required_argument, NULL, 'd'}, {"profile", required_argument, NULL, 'p'},
-      {"profiles", required_argument, NULL, 'f'},
-      {"help", no_argument, NULL, 'h'},              {"version", no_argument, NULL, 'v'},
-      {NULL, 0, NULL, 0},
-  };
-  opterr = 0;
-  for (int c; (c = getopt_long(argc, argv, ":h", options, NULL)) != -1;) {
-    switch (c) {
-      case 'i': bind(&s->inputs, optarg); break;
-      case 'o': bind(&s->outputs, optarg); break;
-      case 'd': s->layers = optarg; break;
-      case 'p': s->profile = optarg; break;
-      case 'f': s->profiles = optarg; break;
-      case 'h': fputs(help_text, stdout); return STATUS_DONE;
-      case 'v': puts("bfref " BF_VERSION); return STATUS_DONE;
-      case ':': return (int)usage("option '%s' wants a value", argv[optind - 1]);
-      default: return (int)usage("unknown option '%s'", argv[optind - 1]);
-    }
-  }
-  if (optind >= argc) return (int)usage("no network given%s", "");
-  if (optind + 1 < argc) return (int)usage("one network at a time; what is '%s'?", argv[optind + 1]);
-  if (!s->inputs.count) return (int)usage("--input is missing%s", "");
-  if (!s->outputs.count && !s->layers) return (int)usage("--output is missing%s", "");
+  int status = tool_options_parse(rows, NROWS, argc, argv, usage, take, s);
+  if (status >= 0) return status;
+  if (optind >= argc) return usage("no network given%s", "");
+  if (optind + 1 < argc) return usage("one network at a time; what is '%s'?", argv[optind + 1]);
+  if (!s->inputs.count) return usage("--input is missing%s", "");
+  if (!s->outputs.count && !s->layers) return usage("--output is missing%s", "");
   s->network = argv[optind];
   return -1;
 }

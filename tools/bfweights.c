@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // bfweights: an archive of seeded synthetic weights for a .bfn whose trained weights are not to be had.
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,71 +8,48 @@
 #include "tools/bfweights/synthetic.h"
 #include "tools/common/diagnostics.h"
 
-enum status { STATUS_DONE = 0, STATUS_WRONG = 1, STATUS_USAGE = 2 };
+#define TOOL_OPTION_ROWS "tools/bfweights/options.def"
+#include "tools/common/option_rows.h"
+
+enum status { STATUS_DONE = 0, STATUS_WRONG = 1 };
 
 struct settings {
   const char *network, *output;
   struct synthetic synthetic;
 };
 
-static const char help_text[] =
-    "Usage: bfweights [OPTION]... NET.bfn -o NET.npz\n\n"
-    "Makes the archive that NET.bfn asks for: every constant without values gets synthetic weights of its type, and\n"
-    "scales where the text names a member for them. The archive says that it is synthetic; so does every report on it.\n\n"
-    "  -o, --output=FILE           where the archive goes\n"
-    "      --seed=N                another seed gives other weights (default 1)\n"
-    "      --bits=B                weights use at most B bits of their type, 1 to 16\n"
-    "      --distribution=NAME     normal (clipped at 3 sigma, the default) or uniform\n"
-    "  -h, --help                  this text\n"
-    "      --version               the version\n\n"
-    "Exit status: 0 done, 1 the input is wrong, 2 wrong usage.\n";
+static int usage(const char *fmt, const char *what) { return tool_wrong_usage("bfweights", fmt, what); }
 
-static int usage(const char *fmt, const char *what) {
-  fprintf(stderr, "bfweights: ");
-  fprintf(stderr, fmt, what);
-  fprintf(stderr, "\nTry 'bfweights --help'.\n");
-  return STATUS_USAGE;
+static void help(void) {
+  puts("Usage: bfweights [OPTION]... NET.bfn -o NET.npz\n\n"
+       "Makes the archive that NET.bfn asks for: every constant without values gets synthetic weights of its type, and\n"
+       "scales where the text names a member for them. The archive says that it is synthetic; so does every report on it.\n");
+  tool_options_help(rows, NROWS, 28);
+  puts("\nExit status: 0 done, 1 the input is wrong, 2 wrong usage.");
 }
 
-static bool number(const char *text, uint64_t lo, uint64_t hi, uint64_t *out) {
-  char *end;
-  errno = 0;
-  if (*text < '0' || *text > '9') return false;
-  *out = strtoull(text, &end, 10);
-  return !*end && !errno && *out >= lo && *out <= hi;
+static int take(void *settings, int id, const char *arg) {
+  struct settings *s = settings;
+  uint64_t bits;
+  switch (id) {
+    case OPTION_OUTPUT: s->output = arg; return -1;
+    case OPTION_SEED: return tool_whole(arg, 0, UINT64_MAX, &s->synthetic.seed) ? -1 : usage("--seed wants a whole number, not '%s'", arg);
+    case OPTION_BITS:
+      if (!tool_whole(arg, 1, 16, &bits)) return usage("--bits wants 1 to 16, not '%s'", arg);
+      s->synthetic.bits = (unsigned)bits;
+      return -1;
+    case OPTION_DISTRIBUTION:
+      s->synthetic.uniform = strcmp(arg, "uniform") == 0;
+      return s->synthetic.uniform || !strcmp(arg, "normal") ? -1 : usage("--distribution knows normal and uniform, not '%s'", arg);
+    case OPTION_HELP: help(); return STATUS_DONE;
+    default: puts("bfweights " BF_VERSION); return STATUS_DONE;
+  }
 }
 
 // Fills `s`; -1: go on, else the exit status.
 static int parse_options(int argc, char **argv, struct settings *s) {
-  static const struct option options[] = {
-      {"output", required_argument, NULL, 'o'},       {"seed", required_argument, NULL, 's'},
-      {"bits", required_argument, NULL, 'b'},         {"distribution", required_argument, NULL, 'd'},
-      {"help", no_argument, NULL, 'h'},               {"version", no_argument, NULL, 'v'},
-      {NULL, 0, NULL, 0},
-  };
-  uint64_t bits;
-  opterr = 0;
-  for (int c; (c = getopt_long(argc, argv, ":ho:", options, NULL)) != -1;) {
-    switch (c) {
-    case 'o': s->output = optarg; break;
-    case 's':
-      if (!number(optarg, 0, UINT64_MAX, &s->synthetic.seed)) return usage("--seed wants a whole number, not '%s'", optarg);
-      break;
-    case 'b':
-      if (!number(optarg, 1, 16, &bits)) return usage("--bits wants 1 to 16, not '%s'", optarg);
-      s->synthetic.bits = (unsigned)bits;
-      break;
-    case 'd':
-      s->synthetic.uniform = strcmp(optarg, "uniform") == 0;
-      if (!s->synthetic.uniform && strcmp(optarg, "normal"))
-        return usage("--distribution knows normal and uniform, not '%s'", optarg);
-      break;
-    case 'h': fputs(help_text, stdout); return STATUS_DONE;
-    case 'v': puts("bfweights " BF_VERSION); return STATUS_DONE;
-    case ':': return usage("option '%s' wants a value", argv[optind - 1]);
-    default: return usage("unknown option '%s'", argv[optind - 1]);
-    }
-  }
+  int status = tool_options_parse(rows, NROWS, argc, argv, usage, take, s);
+  if (status >= 0) return status;
   if (optind >= argc) return usage("no network given%s", "");
   if (optind + 1 < argc) return usage("one network at a time; what is '%s'?", argv[optind + 1]);
   if (!s->output) return usage("--output is missing%s", "");

@@ -53,7 +53,7 @@ typedef struct bfimna_options {
   const char *profile;    // compile this profile alone; default: the network and all of its profiles in one program
 } bfimna_options;
 
-// Compiles a network file (.bfn, .tflite, .bfir). `options` may be NULL.
+// Compiles a network file (.bfn, .tflite, .onnx, .bfir). `options` may be NULL.
 bfimna_status bfimna_compile(const char *path, const bfimna_options *options, bfimna_program **program,
                              char **diagnostics);
 

@@ -9,15 +9,10 @@
 #include <unistd.h>
 
 #include "tests/bench/bench.h"
+#include "tools/common/diagnostics.h"
 
-static const char help_text[] =
-    "Usage: runtime-bench [OPTION]... [NET.apbin]...\n\n"
-    "Measures the best rate of additions over resident columns, then each network with each engine, on random inputs.\n\n"
-    "  --json=FILE    write the results as JSON\n"
-    "  --images=N     executions of each network by the JIT, of which the best counts (default 3)\n"
-    "  --threads=N    threads (default: one for each processor)\n"
-    "  --no-interp    leave the interpreter out\n"
-    "  --help         show this help\n";
+#define TOOL_OPTION_ROWS "tests/bench/options.def"
+#include "tools/common/option_rows.h"
 
 struct options { const char *json; unsigned images, threads; bool interp; };
 
@@ -96,26 +91,13 @@ static bool measure(const struct ap_program *p, const struct ap_technology *tech
   return good;
 }
 
-static struct ap_program *load(const char *file, struct bf_diags *diags) {
-  char *data;
-  size_t length;
-  const char *why;
-  if (!bf_read_file(file, &data, &length, &why)) {
-    bf_error_file(diags, file, NULL, "cannot read: %s", why);
-    return NULL;
-  }
-  struct ap_program *program = ap_program_read(data, length, file, diags);
-  free(data);
-  return program;
-}
-
 static bool bench_network(const char *file, const struct options *options, struct bench_network *n, struct bf_diags *diags) {
   static const struct { enum ap_engine engine; enum ap_count count; } modes[] = {
       {AP_ENGINE_JIT, AP_COUNT_STATIC}, {AP_ENGINE_JIT, AP_COUNT_EXACT}, {AP_ENGINE_INTERP, AP_COUNT_EXACT}};
   struct ap_technology tech = {0};
   uint64_t hash[BF_COUNT(modes)];
   n->file = file;
-  n->program = load(file, diags);
+  n->program = ap_program_load(file, diags);
   bool good = n->program != NULL && ap_technology_load(n->program->tech, &tech, diags);
   if (good) {
     n->additions = bf_alloc((size_t)n->program->nlayers + 1, sizeof *n->additions);
@@ -152,7 +134,6 @@ static void free_result(struct bench_result *result) {
 static bool bench(const struct options *options, char **files, size_t count, struct bf_diags *diags) {
   struct bench_result result = {.networks = bf_alloc(count + 1, sizeof *result.networks)};
   struct rusage usage;
-  const char *why;
   bool good = bench_measure_limit(options->threads, &result.limit, diags);
   if (good) {
     bench_print_limit(&result.limit);
@@ -169,60 +150,53 @@ static bool bench(const struct options *options, char **files, size_t count, str
   if (good && options->json != NULL) {
     struct bf_buf out = {0};
     bench_json(&result, &out);
-    good = bf_write_file(options->json, bf_buf_cstr(&out), out.length, &why);
-    if (!good) {
-      bf_error_file(diags, options->json, NULL, "cannot write: %s", why);
-    }
+    good = bf_diags_write(diags, options->json, bf_buf_cstr(&out), out.length);
     bf_buf_free(&out);
   }
   free_result(&result);
   return good;
 }
 
-static bool number(const char *text, unsigned most, unsigned *out) {
-  char *end;
-  unsigned long value = strtoul(text, &end, 10);
-  *out = (unsigned)value;
-  return text[0] >= '0' && text[0] <= '9' && *end == 0 && value >= 1 && value <= most;
+static int usage(const char *fmt, const char *what) { return tool_wrong_usage("runtime-bench", fmt, what); }
+
+static void help(void) {
+  puts("Usage: runtime-bench [OPTION]... [NET.apbin]...\n\n"
+       "Measures the best rate of additions over resident columns, then each network with each engine, on random inputs.\n");
+  tool_options_help(rows, NROWS, 24);
 }
 
-// -1: go on, else the exit status.
-static int parse(struct options *options, int argc, char **argv) {
-  static const struct option longs[] = {{"json", required_argument, NULL, 'j'},    {"images", required_argument, NULL, 'n'},
-                                        {"threads", required_argument, NULL, 't'}, {"no-interp", no_argument, NULL, 'i'},
-                                        {"help", no_argument, NULL, 'h'},          {0}};
-  long processors = sysconf(_SC_NPROCESSORS_ONLN);
-  *options = (struct options){.images = 3, .threads = processors < 1 ? 1 : processors > 256 ? 256 : (unsigned)processors, .interp = true};
-  for (int c; (c = getopt_long(argc, argv, "h", longs, NULL)) != -1;) {
-    bool good = true;
-    switch (c) {
-      case 'j': options->json = optarg; break;
-      case 'n': good = number(optarg, 1000000, &options->images); break;
-      case 't': good = number(optarg, 256, &options->threads); break;
-      case 'i': options->interp = false; break;
-      case 'h': fputs(help_text, stdout); return 0;
-      default: return 2;
-    }
-    if (!good) {
-      fprintf(stderr, "runtime-bench: '%s' is no number that could be meant here\n", optarg);
-      return 2;
-    }
+static int take(void *settings, int id, const char *arg) {
+  struct options *o = settings;
+  uint64_t number = 0;
+  switch (id) {
+    case OPTION_JSON: o->json = arg; return -1;
+    case OPTION_NO_INTERP: o->interp = false; return -1;
+    case OPTION_HELP: help(); return 0;
+    case OPTION_IMAGES:
+      if (!tool_whole(arg, 1, 1000000, &number)) {
+        return usage("--images wants 1 to 1000000, not '%s'", arg);
+      }
+      o->images = (unsigned)number;
+      return -1;
+    default:
+      if (!tool_whole(arg, 1, 256, &number)) {
+        return usage("--threads wants 1 to 256, not '%s'", arg);
+      }
+      o->threads = (unsigned)number;
+      return -1;
   }
-  return -1;
 }
 
 int main(int argc, char **argv) {
-  struct options options;
-  int status = parse(&options, argc, argv);
+  long processors = sysconf(_SC_NPROCESSORS_ONLN);
+  struct options options = {.images = 3, .threads = processors < 1 ? 1 : processors > 256 ? 256 : (unsigned)processors, .interp = true};
+  int status = tool_options_parse(rows, NROWS, argc, argv, usage, take, &options);
   if (status >= 0) {
     return status;
   }
   struct bf_diags diags = {.default_file = "runtime-bench"};
   status = bench(&options, argv + optind, (size_t)(argc - optind), &diags) ? 0 : 1;
-  struct bf_buf out = {0};
-  bf_diags_render(&diags, &out);
-  fputs(bf_buf_cstr(&out), stderr);
-  bf_buf_free(&out);
+  tool_print_diagnostics(&diags);
   bf_diags_free(&diags);
   return status;
 }

@@ -51,14 +51,13 @@ static bool read_shape(json_t *layer, const char *key, struct bf_array *out) {
 // The raw elements of file `key`, as many as `shape_key` says.
 static bool read_raw(struct converter *c, json_t *layer, size_t index, const char *key, const char *shape_key,
                      enum bf_dtype dtype, struct bf_array *out) {
-  const char *file = json_string_value(json_object_get(layer, key)), *why;
+  const char *file = json_string_value(json_object_get(layer, key));
   *out = (struct bf_array){.dtype = dtype};
   if (!file || strchr(file, '/') || !read_shape(layer, shape_key, out)) return fail(c, "no file or shape", index);
   char *path = bf_format("%s/%s", c->folder, file), *data;
   size_t length;
-  bool good = bf_read_file(path, &data, &length, &why);
+  bool good = bf_diags_read(c->diags, path, NULL, &data, &length);
   if (good) out->data = data;
-  else bf_error_file(c->diags, path, NULL, "cannot read: %s", why);
   free(path);
   if (!good || length == out->elements * bf_dtype_size(dtype)) return good;
   free(data);

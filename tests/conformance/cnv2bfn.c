@@ -9,10 +9,8 @@
 static bool write_both(const char *path, const struct bf_buf *text, const struct bf_archive *weights, struct bf_diags *diags) {
   size_t stem = strlen(path) - strlen(".bfn");
   char *npz = bf_format("%.*s.npz", (int)stem, path);
-  const char *why;
   bool good = bf_npz_write(npz, weights, diags);
-  if (good && !bf_write_file(path, text->data, text->length, &why)) {
-    bf_error_file(diags, path, NULL, "cannot write: %s", why);
+  if (good && !bf_diags_write(diags, path, text->data, text->length)) {
     remove(npz);
     good = false;
   }

@@ -118,6 +118,7 @@ static void test_wrong_machine_files(void **state) {
   expect("[machine]", "[technology]", "outside the section [machine]");
   expect("multicast = yes", "multicast = maybe", "yes or no");
   expect("accumulate", "telepathy", "unknown array feature 'telepathy'");
+  expect("accumulate", "telepathy", "hint: known features: classic, accumulate, wide-write, row-gating, tag-shift, two-d, popcount\n");
   expect("name = m", "name = a b", "wants a word");
   expect("name = m", "name = aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "wants a word");
   char *longer = bf_format("name = %0300d", 1);

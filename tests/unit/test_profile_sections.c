@@ -13,6 +13,7 @@
 #include "frontend/bfn.h"
 #include "isa/container.h"
 #include "runtime/session.h"
+#include "tests/support/refused.h"
 
 static const char network[] =
     "bfn 1;\n"
@@ -114,29 +115,12 @@ static void test_sharing(void **state) {
   X(alias_wider, p->tensors[tensor_of(p, "a@low")].bits = 9, "their elements or bits differ")          \
   X(alias_alone, p->nprofiles = 0, "their elements or bits differ")
 
-#define DEFINE(name, change, words) \
-  static void change_##name(struct ap_program *p) { change; }
-CASES(DEFINE)
-#undef DEFINE
+CASES(REFUSED_CHANGE)
 
 static void test_validator(void **state) {
   (void)state;
-  static const struct { const char *name; void (*change)(struct ap_program *); const char *words; } list[] = {
-#define ROW(name, change, words) {#name, change_##name, words},
-      CASES(ROW)
-#undef ROW
-  };
-  for (size_t i = 0; i < BF_COUNT(list); i++) {
-    struct ap_program *p = compile();
-    struct bf_diags diags = {0};
-    list[i].change(p);
-    if (ap_program_validate(p, &diags)) fail_msg("%s: accepted", list[i].name);
-    bool found = false;
-    for (size_t k = 0; k < diags.count; k++) found = found || strstr(diags.items[k].message, list[i].words);
-    if (!found) fail_msg("%s: %s", list[i].name, diags.items[0].message);
-    bf_diags_free(&diags);
-    ap_program_free(p);
-  }
+  static const struct refused list[] = {CASES(REFUSED_ROW)};
+  expect_refused(compile, list, BF_COUNT(list));
 }
 
 // ---- bytes

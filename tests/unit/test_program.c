@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "isa/record.h"
+#include "tests/support/refused.h"
 #include "tiny_program.h"
 
 static uint64_t seed = 7;
@@ -390,33 +391,12 @@ static void patterned(struct ap_program *p) {
   p->patterns[1] = (struct ap_pattern){.inputs = 3, .key = 3, .base = 4095, .add = {0, 1, 300}};
 }
 
-#define DEFINE(name, change, words) \
-  static void change_##name(struct ap_program *p) { change; }
-CASES(DEFINE)
-#undef DEFINE
+CASES(REFUSED_CHANGE)
 
 static void test_validator(void **state) {
   (void)state;
-  static const struct { const char *name; void (*change)(struct ap_program *); const char *words; } LIST[] = {
-#define ROW(name, change, words) {#name, change_##name, words},
-      CASES(ROW)
-#undef ROW
-  };
-  for (size_t i = 0; i < BF_COUNT(LIST); i++) {
-    struct ap_program *p = tiny_program();
-    struct bf_diags diags = {0};
-    LIST[i].change(p);
-    if (ap_program_validate(p, &diags))
-      fail_msg("%s: accepted", LIST[i].name);
-    assert_true(diags.errors > 0);
-    bool found = false;
-    for (size_t k = 0; k < diags.count; k++)
-      found = found || strstr(diags.items[k].message, LIST[i].words);
-    if (!found)
-      fail_msg("%s: %s", LIST[i].name, diags.items[0].message);
-    bf_diags_free(&diags);
-    ap_program_free(p);
-  }
+  static const struct refused list[] = {CASES(REFUSED_ROW)};
+  expect_refused(tiny_program, list, BF_COUNT(list));
 }
 
 static void expect_read_error(struct bf_buf *bytes, const char *words) {

@@ -173,11 +173,11 @@ static void test_variant_exact(void **state) {
   (void)state;
   struct bf_diags diags = {0};
   struct bf_graph *wide = tiny_graph(&diags);
-  struct bf_profile profile = {0};
+  struct bf_profile profile = {.name = bf_strdup("p")};
   struct bfx_variant v;
   bfx_profile_add(&profile, "default", 4, 4);
   assert_true(bfx_variant_make(&v, tiny_graph(&diags), &profile, &diags));
-  const struct bf_tensor *w = bf_graph_find_tensor(v.graph, "w"), *c1 = bf_graph_find_tensor(v.graph, "c1"),
+  const struct bf_tensor *w = bf_graph_find_tensor(v.graph, "w~w4"), *c1 = bf_graph_find_tensor(v.graph, "c1"),
                          *m = bf_graph_find_tensor(v.graph, "m");
   assert_true(w->type.bits == 4 && w->data[0] == 2 && w->data[1] == -3 && w->quant.scale[0] == 4);
   assert_true(c1->type.bits == 4 && m->type.bits == 4 && c1->quant.scale[0] == 128 && m->quant.scale[0] == 128);
@@ -203,7 +203,7 @@ static void test_variant_runs(void **state) {
   const int64_t image[4] = {33, 144, 250, 71};
   assert_true(ap_machine_load("edge", &options.machine, &source, &diags) && ap_technology_load("sram16", &options.tech, &diags));
   for (size_t i = 0; i < BF_COUNT(widths); i++) {
-    struct bf_profile profile = {0};
+    struct bf_profile profile = {.name = bf_strdup("p")};
     struct bfx_variant v;
     bfx_profile_add(&profile, "default", widths[i][0], widths[i][1]);
     assert_true(bfx_variant_make(&v, tiny_graph(&diags), &profile, &diags));
@@ -245,6 +245,13 @@ static void test_variant_unknown(void **state) {
   bf_diags_free(&diags);
 }
 
+static const struct bf_profile_entry *entry(const struct bf_profile *p, const char *layer) {
+  for (size_t i = 0; i < p->count; i++)
+    if (strcmp(p->entries[i].layer, layer) == 0) return &p->entries[i];
+  fail_msg("no entry for %s", layer);
+  return NULL;
+}
+
 static void test_profile_text(void **state) {
   (void)state;
   static const char *const wrong[] = {"w4", "w0a4", "w4a17", "w4a4x", "ends8:w4", "hawq:latency_0.5", "other", "no/such.profile"};
@@ -253,12 +260,16 @@ static void test_profile_text(void **state) {
   struct bf_profile p = {0};
   assert_true(bfx_profile_read("base", "tiny", g, &p, &diags) && p.count == 0);
   bfx_profile_free(&p);
-  assert_true(bfx_profile_read("ends8:w2a3", "tiny", g, &p, &diags) && p.count == 3);
-  assert_int_equal(bfx_profile_entry(&p, "c2")->bits_w, 8);
-  assert_int_equal(bfx_profile_entry(&p, "x")->bits_a, 3);
+  assert_true(bfx_profile_read("ends8:w2a3", "tiny", g, &p, &diags) && p.count == 2);
+  assert_int_equal(entry(&p, "c1")->bits_a, 8);
+  assert_int_equal(entry(&p, "c2")->bits_w, 8);
+  bfx_profile_free(&p);
+  assert_true(bfx_profile_read("w2a3", "tiny", g, &p, &diags) && p.count == 2);
+  assert_int_equal(entry(&p, "c1")->bits_a, 3);
+  assert_int_equal(entry(&p, "c2")->bits_w, 2);
   bfx_profile_free(&p);
   assert_true(bfx_profile_read("own", "tiny", g, &p, &diags));
-  assert_int_equal(bfx_profile_entry(&p, "c2")->bits_w, 2);
+  assert_int_equal(entry(&p, "c2")->bits_w, 2);
   bfx_profile_free(&p);
   for (size_t i = 0; i < BF_COUNT(wrong); i++) {
     size_t before = diags.errors;

@@ -1,34 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command line of aplut.
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tools/aplut/aplut.h"
-#include "tools/common/options.h"
 
-enum option_id {
-  OPTION_NONE = TOOL_OPTION_NONE,
-#define BF_OPTION(id, ...) OPTION_##id,
-#include "tools/aplut/options.def"
-};
-static const struct tool_option rows[] = {
-#define BF_OPTION(id, name, letter, argument, help) {name, letter, argument, help},
-#include "tools/aplut/options.def"
-};
-#define NROWS ((int)BF_COUNT(rows))
+#define TOOL_OPTION_ROWS "tools/aplut/options.def"
+#include "tools/common/option_rows.h"
 
-const char *const aplut_objective_names[] = {"cycles", "writes", "energy", NULL};
-static const char *const format_names[] = {"text", "json", "latex", NULL};
+const char *const aplut_objective_names[] = {"cycles", "writes", "energy"};
+static const char *const format_names[] = {"text", "json", "latex"};
 
-static int usage(const char *fmt, const char *what) {
-  fprintf(stderr, "aplut: ");
-  fprintf(stderr, fmt, what);
-  fprintf(stderr, "\nTry 'aplut --help'.\n");
-  return 2;
-}
+static int usage(const char *fmt, const char *what) { return tool_wrong_usage("aplut", fmt, what); }
 
 static void help(void) {
   puts("Usage: aplut [OPTION]... OPERATION [WIDTH]...\n"
@@ -43,34 +28,19 @@ static void help(void) {
   puts("\nExit status: 0 done, 1 the input is wrong, a check failed or an optimum is missed, 2 wrong usage.");
 }
 
-// Index of the name, or -1.
-static int choose(const char *text, const char *const *names) {
-  for (int i = 0; names[i] != NULL; i++) {
-    if (strcmp(text, names[i]) == 0) {
-      return i;
-    }
-  }
-  return -1;
-}
-
 static int take_value(struct settings *s, int id, const char *arg) {
-  char *end;
   int pick;
   switch (id) {
     case OPTION_VDD:
-      s->vdd = strtod(arg, &end);
-      return *arg && !*end && s->vdd >= 1e-3 && s->vdd <= 100 ? -1 : usage("--vdd wants volts, not '%s'", arg);
+      return tool_real(arg, 1e-3, 100, &s->vdd) ? -1 : usage("--vdd wants volts, not '%s'", arg);
     case OPTION_STATES:
-      errno = 0;
-      s->states = strtoull(arg, &end, 10);
-      return *arg >= '0' && *arg <= '9' && !*end && errno == 0 && s->states > 0 && s->states <= UINT64_C(1) << 40
-                 ? -1 : usage("--states wants a number from 1 to 2^40, not '%s'", arg);
+      return tool_whole(arg, 1, UINT64_C(1) << 40, &s->states) ? -1 : usage("--states wants a number from 1 to 2^40, not '%s'", arg);
     case OPTION_OBJECTIVE:
-      pick = choose(arg, aplut_objective_names);
+      pick = tool_choose(aplut_objective_names, BF_COUNT(aplut_objective_names), arg);
       s->objective = (enum aplut_objective)(pick < 0 ? 0 : pick);
       return pick >= 0 ? -1 : usage("--objective wants cycles, writes or energy, not '%s'", arg);
     default:
-      pick = choose(arg, format_names);
+      pick = tool_choose(format_names, BF_COUNT(format_names), arg);
       s->format = (enum aplut_format)(pick < 0 ? 0 : pick);
       return pick >= 0 ? -1 : usage("--format wants text, json or latex, not '%s'", arg);
   }

@@ -59,12 +59,7 @@ bool array_load(const struct settings *s, struct array *out, struct bf_diags *di
   if (!ap_technology_load(s->tech != NULL ? s->tech : machine.technology, &out->tech, diags)) {
     return false;
   }
-  if (s->vdd > 0 && !ap_technology_set_vdd(&out->tech, s->vdd)) {
-    bf_error_file(diags, "--vdd", NULL, "%g V is outside 0.3 to 1.5 times the nominal %g V of technology %s", s->vdd,
-                  out->tech.vdd_nominal, out->tech.name);
-    return false;
-  }
-  return true;
+  return ap_technology_use_vdd(&out->tech, s->vdd, "--vdd", diags);
 }
 
 // --- instructions ----------------------------------------------------------------------------------------

@@ -36,9 +36,15 @@ bool schedule_read(struct schedule *schedule, const char *path, const struct ap_
 bool check_reference(const struct settings *settings, const struct ap_session *session, char **summary,
                      struct bf_diags *diags);
 
+// What --classes and --labels give; all zero without them.
+struct class_lines { char *text; char **items; size_t count, capacity; };
+struct classes { struct class_lines names; int64_t *labels; };
+// Reads both. False, and an error: `images` images have no such true classes of the program's first output.
+bool classes_read(struct classes *classes, const struct settings *settings, const struct ap_program *program, uint64_t images,
+                  struct bf_diags *diags);
+void classes_free(struct classes *classes);
 // The line for each image: its class, and the true one if labels are given.
-bool print_classes(const struct settings *settings, const struct ap_session *session, struct bf_buf *out,
-                   struct bf_diags *diags);
+void print_classes(const struct classes *classes, const struct ap_session *session, struct bf_buf *out);
 
 // Files to be written together, when all work has succeeded.
 struct pending { struct pending_file { char *path; struct bf_buf data; } *items; size_t count, capacity; };

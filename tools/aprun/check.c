@@ -54,18 +54,36 @@ static char *index_text(const struct bf_tensor *tensor, uint64_t element) {
   return text;
 }
 
+// One check of a run.
+struct check {
+  const struct settings *settings;
+  const struct ap_session *session;
+  const struct bf_graph *network;
+  char *hint;         // what else may be the reason of a difference; NULL: nothing
+  uint64_t compared;  // values
+  struct bf_diags *diags;
+};
+
+// A binary of one profile alone says nowhere that it is one.
+static char *profile_hint(const struct settings *s, const struct ap_program *p, const struct bf_graph *network) {
+  if (p->nprofiles > 0 || s->profile != NULL || network == NULL || network->nprofiles == 0) {
+    return NULL;
+  }
+  return bf_format("the network has profiles: if the binary was compiled with --profile=%s%s, give that here, too", network->profiles[0].name,
+                   network->nprofiles > 1 ? " or another" : "");
+}
+
 // Layer by layer for one image; `p` is the program as its profile has it. False at the first difference.
-static bool compare_image(const struct settings *s, const struct ap_session *session, const struct ap_program *p,
-                          const struct bf_ref_run *ref, uint64_t image, uint64_t *compared, struct bf_diags *diags) {
+static bool compare_image(struct check *check, const struct ap_program *p, const struct bf_ref_run *ref, uint64_t image) {
   for (uint32_t i = 0; i < p->nlayers; i++) {
     const struct ap_layer *layer = &p->layers[i];
-    const struct ap_images *got = &session->values[layer->output];
+    const struct ap_images *got = &check->session->values[layer->output];
     const struct bf_tensor *tensor = reference_tensor(ref->graph, p, layer);
     if (tensor == NULL || got->q == NULL || ref->values[tensor->id] == NULL) {
       continue;
     }
     if (tensor->elements != got->elements) {
-      bf_error_file(diags, s->binary, NULL, "layer %s has %llu elements, the network's %llu: it is another network",
+      bf_error_file(check->diags, check->settings->binary, check->hint, "layer %s has %llu elements, the network's %llu: it is another network",
                     layer->name, (unsigned long long)got->elements, (unsigned long long)tensor->elements);
       return false;
     }
@@ -73,42 +91,40 @@ static bool compare_image(const struct settings *s, const struct ap_session *ses
     for (uint64_t e = 0; e < got->elements; e++) {
       if (ap[e] != want[e]) {
         char *index = index_text(tensor, e);
-        bf_error_file(diags, s->binary, NULL, "layer %s (%s) differs from the reference in image %llu at index [%s]: AP %lld, reference %lld",
+        bf_error_file(check->diags, check->settings->binary, check->hint, "layer %s (%s) differs from the reference in image %llu at index [%s]: AP %lld, reference %lld",
                       layer->name, layer->op, (unsigned long long)image, index, (long long)ap[e], (long long)want[e]);
         free(index);
         return false;
       }
     }
-    *compared += got->elements;
+    check->compared += got->elements;
   }
   return true;
 }
 
-static bool set_inputs(const struct settings *s, const struct ap_session *session, struct bf_ref_run *ref,
-                       uint64_t image, struct bf_diags *diags) {
-  const struct ap_program *p = session->program;
+static bool set_inputs(const struct check *check, struct bf_ref_run *ref, uint64_t image) {
+  const struct ap_program *p = check->session->program;
   for (uint32_t i = 0; i < p->ninputs; i++) {
     const char *name = p->tensors[p->inputs[i]].name;
     const struct bf_tensor *tensor = bf_graph_find_tensor(ref->graph, name);
-    const struct ap_images *in = &session->inputs[i];
+    const struct ap_images *in = &check->session->inputs[i];
     if (tensor == NULL || !tensor->is_input || tensor->elements != in->elements ||
         !bf_ref_set_input(ref, tensor, in->q + image * in->elements)) {
-      bf_error_file(diags, s->binary, NULL, "the network has no input like %s: it is another network", name);
+      bf_error_file(check->diags, check->settings->binary, check->hint, "the network has no input like %s: it is another network", name);
       return false;
     }
   }
   return true;
 }
 
-static bool every_output_known(const struct bf_graph *graph, const struct ap_program *p, const struct settings *s,
-                               struct bf_diags *diags) {
+static bool every_output_known(const struct check *check, const struct bf_graph *graph, const struct ap_program *p) {
   for (uint32_t i = 0; i < p->noutputs; i++) {
     bool known = false;
     for (uint32_t l = 0; l < p->nlayers; l++) {
       known = known || (p->layers[l].output == p->outputs[i] && reference_tensor(graph, p, &p->layers[l]) != NULL);
     }
     if (!known) {
-      bf_error_file(diags, s->binary, NULL, "the network has no output %s: it is another network",
+      bf_error_file(check->diags, check->settings->binary, check->hint, "the network has no output %s: it is another network",
                     p->tensors[p->outputs[i]].name);
       return false;
     }
@@ -119,25 +135,25 @@ static bool every_output_known(const struct bf_graph *graph, const struct ap_pro
 // A profile as the reference and the binary have it; made when it is first needed.
 struct sides { struct bf_graph *graph; struct ap_program *view; };
 
-// A binary of one profile alone says so nowhere: then the caller does, with --profile.
+// A binary of one profile alone leaves its name to the caller.
 static const char *profile_name(const struct settings *s, const struct ap_program *p, uint32_t profile) {
   return p->nprofiles > 0 ? p->profiles[profile].name : s->profile != NULL ? s->profile : BF_PROFILE_BASE;
 }
 
-static bool prepare(struct sides *sides, const struct settings *s, const struct ap_session *session, uint32_t profile,
-                    const struct bf_graph *network, struct bf_diags *diags) {
+static bool prepare(const struct check *check, struct sides *sides, uint32_t profile) {
+  const struct ap_program *p = check->session->program;
   if (sides->graph == NULL) {
-    sides->view = sides->view != NULL ? sides->view : ap_profile_view(session->program, profile);
-    sides->graph = bf_graph_apply_profile(network, profile_name(s, session->program, profile), diags);
+    sides->view = sides->view != NULL ? sides->view : ap_profile_view(p, profile);
+    sides->graph = bf_graph_apply_profile(check->network, profile_name(check->settings, p, profile), check->diags);
   }
-  return sides->graph != NULL && every_output_known(sides->graph, sides->view, s, diags);
+  return sides->graph != NULL && every_output_known(check, sides->graph, sides->view);
 }
 
-static bool check_image(const struct settings *s, const struct ap_session *session, const struct sides *sides, uint64_t image,
-                        uint64_t *compared, struct bf_diags *diags) {
+static bool check_image(struct check *check, const struct sides *sides, uint64_t image) {
+  const volatile bool *stop = check->settings->stop;
   struct bf_ref_run *ref = bf_ref_new(sides->graph);
-  bool good = (s->stop == NULL || !*s->stop) && set_inputs(s, session, ref, image, diags) && bf_ref_run(ref, diags) &&
-              compare_image(s, session, sides->view, ref, image, compared, diags);
+  bool good = (stop == NULL || !*stop) && set_inputs(check, ref, image) && bf_ref_run(ref, check->diags) &&
+              compare_image(check, sides->view, ref, image);
   bf_ref_free(ref);
   return good;
 }
@@ -149,15 +165,15 @@ bool check_reference(const struct settings *s, const struct ap_session *session,
   char *path = network_path(s, diags);
   struct bf_load_options load = {.profiles = s->profiles};
   struct bf_graph *network = path != NULL ? bf_load_network(path, &load, diags) : NULL;
+  struct check check = {.settings = s, .session = session, .network = network,
+                        .hint = profile_hint(s, session->program, network), .diags = diags};
   bool good = network != NULL;
-  uint64_t compared = 0;
   for (uint64_t image = 0; good && image < session->images; image++) {
     uint32_t profile = ap_session_profile(session, image);
-    good = prepare(&sides[profile], s, session, profile, network, diags) &&
-           check_image(s, session, &sides[profile], image, &compared, diags);
+    good = prepare(&check, &sides[profile], profile) && check_image(&check, &sides[profile], image);
   }
   if (good) {
-    *summary = bf_format("check: all %llu values of %llu image%s equal the reference evaluator's", (unsigned long long)compared,
+    *summary = bf_format("check: all %llu values of %llu image%s equal the reference evaluator's", (unsigned long long)check.compared,
                          (unsigned long long)session->images, session->images == 1 ? "" : "s");
   }
   for (size_t i = 0; i < profiles; i++) {
@@ -165,6 +181,7 @@ bool check_reference(const struct settings *s, const struct ap_session *session,
     ap_profile_view_free(sides[i].view);
   }
   free(sides);
+  free(check.hint);
   bf_graph_free(network);
   free(path);
   return good;

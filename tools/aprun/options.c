@@ -1,32 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command line of aprun.
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tools/aprun/aprun.h"
-#include "tools/common/options.h"
 
-enum option_id {
-  OPTION_NONE = TOOL_OPTION_NONE,
-#define BF_OPTION(id, ...) OPTION_##id,
-#include "tools/aprun/options.def"
-};
-static const struct tool_option rows[] = {
-#define BF_OPTION(id, name, letter, argument, help) {name, letter, argument, help},
-#include "tools/aprun/options.def"
-};
-#define NROWS ((int)BF_COUNT(rows))
+#define TOOL_OPTION_ROWS "tools/aprun/options.def"
+#include "tools/common/option_rows.h"
 #define MAX_THREADS 256
 
-static int usage(const char *fmt, const char *what) {
-  fprintf(stderr, "aprun: ");
-  fprintf(stderr, fmt, what);
-  fprintf(stderr, "\nTry 'aprun --help'.\n");
-  return 2;
-}
+static int usage(const char *fmt, const char *what) { return tool_wrong_usage("aprun", fmt, what); }
 
 static void help(void) {
   puts("Usage: aprun [OPTION]... NET.apbin\n\nRuns a compiled network on the simulated associative processor.\n");
@@ -43,47 +28,38 @@ static struct named_file named_file(const char *argument) {
   return (struct named_file){bf_strndup(argument, name), argument + name + 1};
 }
 
-static bool whole_number(const char *text, uint64_t *out) {
-  char *end;
-  errno = 0;
-  *out = strtoull(text, &end, 10);
-  return text[0] >= '0' && text[0] <= '9' && *end == 0 && errno == 0;
-}
-
-static int choose(const char *text, const char *first, const char *second) {
-  return strcmp(text, first) == 0 ? 0 : strcmp(text, second) == 0 ? 1 : -1;
-}
+static const char *const engines[] = {[AP_ENGINE_INTERP] = "interp", [AP_ENGINE_JIT] = "jit"};
+static const char *const counts[] = {[AP_COUNT_EXACT] = "exact", [AP_COUNT_STATIC] = "static"};
+static const char *const reports[] = {"text", "json"};
 
 // Options with a value to be looked at.
 static int take_value(struct settings *s, int id, const char *arg) {
   uint64_t number;
-  char *end;
   int pick;
   switch (id) {
     case OPTION_RANDOM:
       s->random = true;
-      return whole_number(arg, &s->seed) ? -1 : usage("--random-input wants a number, not '%s'", arg);
+      return tool_whole(arg, 0, UINT64_MAX, &s->seed) ? -1 : usage("--random-input wants a number, not '%s'", arg);
     case OPTION_ENGINE:
-      pick = choose(arg, "interp", "jit");
-      s->engine = pick == 1 ? AP_ENGINE_JIT : AP_ENGINE_INTERP;
+      pick = tool_choose(engines, BF_COUNT(engines), arg);
+      s->engine = pick < 0 ? AP_ENGINE_INTERP : (enum ap_engine)pick;
       return pick < 0                           ? usage("--engine wants jit or interp, not '%s'", arg)
              : !ap_engine_available(s->engine) ? usage("engine '%s' is not part of this build: it was configured without LLVM", arg)
                                                : -1;
     case OPTION_COUNT:
-      pick = choose(arg, "exact", "static");
-      s->count = pick == 1 ? AP_COUNT_STATIC : AP_COUNT_EXACT;
+      pick = tool_choose(counts, BF_COUNT(counts), arg);
+      s->count = pick < 0 ? AP_COUNT_EXACT : (enum ap_count)pick;
       return pick >= 0 ? -1 : usage("--count wants exact or static, not '%s'", arg);
     case OPTION_THREADS:
-      if (!whole_number(arg, &number) || number < 1 || number > MAX_THREADS) {
+      if (!tool_whole(arg, 1, MAX_THREADS, &number)) {
         return usage("--threads wants a number from 1 to 256, not '%s'", arg);
       }
       s->threads = (unsigned)number;
       return -1;
     case OPTION_VDD:
-      s->vdd = strtod(arg, &end);
-      return *arg && !*end && s->vdd >= 1e-3 && s->vdd <= 100 ? -1 : usage("--vdd wants volts, not '%s'", arg);
+      return tool_real(arg, 1e-3, 100, &s->vdd) ? -1 : usage("--vdd wants volts, not '%s'", arg);
     default:
-      s->report = choose(arg, "text", "json");
+      s->report = tool_choose(reports, BF_COUNT(reports), arg);
       return s->report >= 0 ? -1 : usage("--report wants text or json, not '%s'", arg);
   }
 }
@@ -129,6 +105,9 @@ int options_parse(struct settings *s, int argc, char **argv) {
   }
   if (s->profiles != NULL && !s->check) {
     return usage("--profiles goes with --check%s", "");
+  }
+  if ((s->labels != NULL || s->classes != NULL) && !s->top) {
+    return usage("%s goes with --top", s->labels != NULL ? "--labels" : "--classes");
   }
   s->binary = argv[optind];
   return -1;

@@ -17,11 +17,9 @@ bool pending_write(struct pending *pending, struct bf_diags *diags) {
   bool good = true;
   for (size_t i = 0; i < pending->count && good; i++) {
     struct pending_file *file = &pending->items[i];
-    const char *why;
     was_there[i] = access(file->path, F_OK) == 0;
-    good = bf_write_file(file->path, bf_buf_cstr(&file->data), file->data.length, &why);
+    good = bf_diags_write(diags, file->path, bf_buf_cstr(&file->data), file->data.length);
     if (!good) {
-      bf_error_file(diags, file->path, NULL, "cannot write: %s", why);
       while (i-- > 0) {
         if (!was_there[i]) {
           remove(pending->items[i].path);

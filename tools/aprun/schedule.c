@@ -32,16 +32,12 @@ static bool add_line(struct schedule *schedule, const struct ap_program *program
 }
 
 bool schedule_read(struct schedule *schedule, const char *path, const struct ap_program *program, struct bf_diags *diags) {
-  char *data;
-  size_t length;
-  const char *why;
-  if (!bf_read_file(path, &data, &length, &why)) {
-    bf_error_file(diags, path, NULL, "cannot read: %s", why);
+  const struct bf_source *source = bf_diags_read_source(diags, path, NULL);
+  if (source == NULL) {
     return false;
   }
-  const struct bf_source *source = bf_diags_add_source(diags, path, data, length);
-  bool good = memchr(data, 0, length) == NULL;
-  free(data);
+  size_t length = source->length;
+  bool good = memchr(source->text, 0, length) == NULL;
   if (!good) {
     bf_error_file(diags, path, "a line is the name of a profile", "this is no text");
     return false;

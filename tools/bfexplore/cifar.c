@@ -11,12 +11,8 @@ bool bfx_cifar_read(const char *path, uint64_t count, struct bfx_cifar *out, str
   static const float mean[3] = {0.485f, 0.456f, 0.406f}, deviation[3] = {0.229f, 0.224f, 0.225f};
   char *data;
   size_t length;
-  const char *why;
   *out = (struct bfx_cifar){0};
-  if (!bf_read_file(path, &data, &length, &why)) {
-    bf_error_file(diags, path, "give the folder of the data with --data=DIR or BFIMNA_DATA", "cannot read: %s", why);
-    return false;
-  }
+  if (!bf_diags_read(diags, path, "give the folder of the data with --data=DIR or BFIMNA_DATA", &data, &length)) return false;
   uint64_t held = length / RECORD;
   count = count ? count : held;
   if (length % RECORD || held < count || !count) {

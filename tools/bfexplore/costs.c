@@ -21,6 +21,12 @@ void bfx_costs_init(struct bfx_costs *costs, size_t layers) {
 
 void bfx_costs_free(struct bfx_costs *costs) { free(costs->layers); }
 
+void bfx_costs_add(struct bfx_layer_costs *costs, unsigned bits, double cycles, double energy) {
+  double *value = costs->value[bits];
+  value[BFX_CYCLES] = (isnan(value[BFX_CYCLES]) ? 0 : value[BFX_CYCLES]) + cycles;
+  value[BFX_ENERGY] = (isnan(value[BFX_ENERGY]) ? 0 : value[BFX_ENERGY]) + energy;
+}
+
 void bfx_costs_model(const struct bfx_layers *layers, unsigned activation_bits, struct bfx_costs *costs) {
   costs->known |= 1u << BFX_SIZE | 1u << BFX_BOPS;
   for (size_t i = 0; i < layers->count; i++) {
@@ -115,9 +121,7 @@ static bool read_report_layer(const struct bfx_json *file, json_t *layer, const 
   uint32_t found = bf_names_find(&layers->names, name);
   *current = found != BF_NAME_NONE ? found : *current;
   // What comes before the first layer with weights belongs to that one.
-  double *value = costs->layers[*current].value[bits];
-  value[BFX_CYCLES] = (isnan(value[BFX_CYCLES]) ? 0 : value[BFX_CYCLES]) + cycles;
-  value[BFX_ENERGY] = (isnan(value[BFX_ENERGY]) ? 0 : value[BFX_ENERGY]) + energy;
+  bfx_costs_add(&costs->layers[*current], bits, cycles, energy);
   return true;
 }
 

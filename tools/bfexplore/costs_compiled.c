@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Costs from our own compiler: the network compiled with all layers at each width, and once more with the widths that were chosen.
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tools/bfexplore/network.h"
+#include "tools/bfexplore/point_setup.h"
 #include "tools/bfexplore/pool.h"
 #include "tools/bfexplore/precision.h"
 #include "tools/bfexplore/price.h"
@@ -25,9 +25,9 @@ static void priced_free(struct priced *p) {
   bfx_variant_free(&p->variant);
 }
 
-static bool make(const struct bfx_settings *s, const struct bf_compile_options *options, const struct bf_profile *profile, struct priced *out,
+// Takes the network over.
+static bool make(struct bf_graph *base, const struct bf_compile_options *options, const struct bf_profile *profile, struct priced *out,
                  struct bf_diags *diags) {
-  struct bf_graph *base = bfx_network_load(s->network, 1, s->seed, diags);
   *out = (struct priced){.code = NULL};
   if (bfx_variant_make(&out->variant, base, profile, diags)) {
     out->code = bfx_code_new(out->variant.graph, options, diags);
@@ -38,22 +38,6 @@ static bool make(const struct bfx_settings *s, const struct bf_compile_options *
   return out->code != NULL;
 }
 
-static bool options_of(const struct bfx_settings *s, struct bf_compile_options *out, struct bf_diags *diags) {
-  const struct bf_source *source;
-  *out = (struct bf_compile_options){.opt_level = 2, .batch = 1};
-  if (!ap_machine_load(s->target, &out->machine, &source, diags) ||
-      !ap_technology_load(s->tech ? s->tech : out->machine.technology, &out->tech, diags)) {
-    return false;
-  }
-  if (s->vdd > 0 && !ap_technology_set_vdd(&out->tech, s->vdd)) {
-    bf_error_file(diags, "--vdd", "the nominal supply is in the technology file", "%g V is outside the range of technology %s", s->vdd,
-                  out->tech.name);
-    ap_technology_free(&out->tech);
-    return false;
-  }
-  return true;
-}
-
 // What a layer of the code counts to: itself; a requantization made for a narrower input to the layer behind it; all else to the nearest
 // layer with weights before it, what comes before the first to that one.
 static size_t owner(const struct ap_program *p, uint32_t index, const struct bfx_layers *layers, size_t before) {
@@ -61,7 +45,7 @@ static size_t owner(const struct ap_program *p, uint32_t index, const struct bfx
   if (found != BF_NAME_NONE) {
     return found;
   }
-  if (!strcmp(p->layers[index].op, "requantize") && strstr(p->layers[index].name, ".to")) {
+  if (!strcmp(p->layers[index].op, "requantize") && strstr(p->layers[index].name, "~a")) {
     for (uint32_t i = index + 1; i < p->nlayers; i++) {
       found = bf_names_find(&layers->names, p->layers[i].name);
       if (found != BF_NAME_NONE) {
@@ -78,9 +62,7 @@ static void add_costs(const struct priced *p, unsigned bits, const struct bfx_la
   for (uint32_t i = 0; i < program->nlayers; i++) {
     size_t layer = owner(program, i, layers, before);
     before = bf_names_find(&layers->names, program->layers[i].name) != BF_NAME_NONE ? layer : before;
-    double *value = costs->layers[layer].value[bits];
-    value[BFX_CYCLES] = (isnan(value[BFX_CYCLES]) ? 0 : value[BFX_CYCLES]) + (double)p->price.layers[i].time.cycles;
-    value[BFX_ENERGY] = (isnan(value[BFX_ENERGY]) ? 0 : value[BFX_ENERGY]) + p->price.layers[i].energy_j;
+    bfx_costs_add(&costs->layers[layer], bits, (double)p->price.layers[i].time.cycles, p->price.layers[i].energy_j);
   }
 }
 
@@ -95,11 +77,14 @@ struct work {
 
 static void work_on(void *context, size_t i) {
   struct work *w = context;
-  struct bf_profile profile = {0};
+  struct bf_profile profile = {.name = bf_format("w%u", w->widths[i])};
   struct priced priced;
   unsigned bits = w->widths[i];
-  bfx_profile_add(&profile, "default", bits, w->settings->activation_bits ? w->settings->activation_bits : bits);
-  if (make(w->settings, w->options, &profile, &priced, &w->diags[i])) {
+  struct bf_graph *base = bfx_network_load(w->settings->network, 1, w->settings->seed, &w->diags[i]);
+  if (base) {
+    bfx_profile_add_layers(&profile, base, bits, w->settings->activation_bits ? w->settings->activation_bits : bits);
+  }
+  if (make(base, w->options, &profile, &priced, &w->diags[i])) {
     add_costs(&priced, bits, w->layers, w->costs);
   }
   priced_free(&priced);
@@ -116,7 +101,7 @@ static uint32_t widths_wanted(const struct bfx_settings *s, const struct bfx_lay
 
 bool bfx_costs_compiled(const struct bfx_settings *settings, const struct bfx_layers *layers, struct bfx_costs *costs, struct bf_diags *diags) {
   struct bf_compile_options options;
-  if (!options_of(settings, &options, diags)) {
+  if (!bfx_machine_options(settings->target, settings->tech, settings->vdd, &options, diags)) {
     return false;
   }
   struct work *w = bf_alloc(1, sizeof *w);
@@ -129,10 +114,7 @@ bool bfx_costs_compiled(const struct bfx_settings *settings, const struct bfx_la
   }
   bfx_pool_run(count, 0, work_on, NULL, w);
   for (size_t i = 0; i < count; i++) {
-    for (size_t k = 0; k < w->diags[i].count && !diags->errors; k++) {
-      const struct bf_diag *d = &w->diags[i].items[k];
-      if (d->severity == BF_ERROR) bf_error_file(diags, d->file, d->hint, "%s", d->message);
-    }
+    bfx_errors_take(diags, &w->diags[i]);
     bf_diags_free(&w->diags[i]);
   }
   costs->known |= 1u << BFX_CYCLES | 1u << BFX_ENERGY;
@@ -144,10 +126,11 @@ bool bfx_costs_compiled(const struct bfx_settings *settings, const struct bfx_la
 bool bfx_costs_whole(const struct bfx_settings *settings, const struct bf_profile *profile, struct bfx_whole *out, struct bf_diags *diags) {
   struct bf_compile_options options;
   struct priced priced;
-  if (!options_of(settings, &options, diags)) {
+  if (!bfx_machine_options(settings->target, settings->tech, settings->vdd, &options, diags)) {
     return false;
   }
-  *out = (struct bfx_whole){.known = make(settings, &options, profile, &priced, diags)};
+  struct bf_graph *base = bfx_network_load(settings->network, 1, settings->seed, diags);
+  *out = (struct bfx_whole){.known = make(base, &options, profile, &priced, diags)};
   if (out->known) {
     out->cycles = (double)priced.price.total.time.cycles;
     out->energy = priced.price.total.energy_j;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "tools/bfexplore/explore.h"
+#include "tools/bfexplore/network.h"
 
 static const struct { const char *name; unsigned metric; } costs[] = {
     {"modelsize", BFX_SIZE}, {"bops", BFX_BOPS}, {"latency", BFX_CYCLES}};
@@ -79,17 +80,9 @@ static bool solve_one(struct table *t, const struct bfx_hawq_net *net, const str
 }
 
 static const struct bf_source *read_csv(const char *folder, const char *net, struct bf_diags *diags) {
-  char *path = bf_format("%s/%s_bits.csv", folder, net), *text;
-  size_t length;
-  const char *why;
-  const struct bf_source *csv = NULL;
-  if (bf_read_file(path, &text, &length, &why)) {
-    csv = bf_diags_add_source(diags, path, text, length);
-    free(text);
-  } else {
-    bf_error_file(diags, path, NULL, "%s", why);
-  }
-  free(path);
+  char *file = bf_format("%s_bits.csv", net);
+  const struct bf_source *csv = bfx_hawq_table(folder, file, diags);
+  free(file);
   return csv;
 }
 

@@ -10,10 +10,8 @@
 bool bfx_json_read(const char *path, struct bfx_json *out, struct bf_diags *diags) {
   char *text;
   size_t length;
-  const char *why;
   memset(out, 0, sizeof *out);
-  if (!bf_read_file(path, &text, &length, &why)) {
-    bf_error_file(diags, path, NULL, "%s", why);
+  if (!bf_diags_read(diags, path, NULL, &text, &length)) {
     return false;
   }
   if (length > BFX_MAX_JSON_BYTES) {

@@ -46,6 +46,8 @@ struct bfx_costs {
 };
 void bfx_costs_init(struct bfx_costs *costs, size_t layers);
 void bfx_costs_free(struct bfx_costs *costs);
+// Adds to a layer's cycles and energy (J) at that width, which may be unknown until then.
+void bfx_costs_add(struct bfx_layer_costs *costs, unsigned bits, double cycles, double energy);
 // Provider: size and bops from the graph's numbers. `activation_bits` 0: as wide as the weights.
 void bfx_costs_model(const struct bfx_layers *layers, unsigned activation_bits, struct bfx_costs *costs);
 // Provider: a table of costs (docs/bfexplore.md). False: errors were added.

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "tools/bfexplore/explore.h"
-#include "tools/common/options.h"
 
 void bfx_measure(struct bf_calibration *calibration, const struct bf_float_net *net, const struct bf_quantize_spec *spec, uint32_t bits,
                  unsigned activation_bits, uint64_t images, void (*progress)(size_t, size_t), struct bfx_measures *out) {
@@ -53,16 +52,8 @@ void bfx_measures_json(const struct bfx_measures *m, const char *network, uint64
 
 // ---- the command
 
-enum option_id {
-  OPTION_NONE = TOOL_OPTION_NONE,
-#define BF_OPTION(id, ...) OPTION_##id,
-#include "tools/bfexplore/measure_options.def"
-};
-static const struct tool_option rows[] = {
-#define BF_OPTION(id, name, letter, argument, help) {name, letter, argument, help},
-#include "tools/bfexplore/measure_options.def"
-};
-#define NROWS ((int)BF_COUNT(rows))
+#define TOOL_OPTION_ROWS "tools/bfexplore/measure_options.def"
+#include "tools/common/option_rows.h"
 
 struct settings {
   const char *model, *inputs, *json, *quantize;
@@ -80,22 +71,6 @@ static void help(void) {
   puts("\nExit status: 0 done, 1 the input is wrong, 2 wrong usage.");
 }
 
-static bool number(const char *text, uint64_t most, uint64_t *out) {
-  char *end;
-  *out = *text >= '0' && *text <= '9' ? strtoull(text, &end, 10) : 0;
-  return *out >= 1 && *out <= most && !*end;
-}
-
-static bool take_bits(const char *text, uint32_t *bits) {
-  *bits = 0;
-  for (char *end;; text = end + 1) {
-    unsigned long value = *text >= '0' && *text <= '9' ? strtoul(text, &end, 10) : 0;
-    if (value < 1 || value > BFX_MAX_BITS) return false;
-    *bits |= UINT32_C(1) << value;
-    if (*end != ',') return *end == 0;
-  }
-}
-
 static int take(void *settings, int id, const char *arg) {
   struct settings *s = settings;
   uint64_t value;
@@ -103,10 +78,10 @@ static int take(void *settings, int id, const char *arg) {
     case OPTION_INPUTS: s->inputs = arg; return -1;
     case OPTION_JSON: s->json = arg; return -1;
     case OPTION_QUANTIZE: s->quantize = arg; return -1;
-    case OPTION_BITS: return take_bits(arg, &s->bits) ? -1 : bfx_usage("--bits wants widths from 1 to 16, not '%s'", arg);
-    case OPTION_IMAGES: return number(arg, UINT32_MAX, &s->images) ? -1 : bfx_usage("--images wants a number, not '%s'", arg);
+    case OPTION_BITS: return bfx_take_bits(arg, &s->bits) ? -1 : bfx_usage("--bits wants widths from 1 to 16, not '%s'", arg);
+    case OPTION_IMAGES: return tool_whole(arg, 1, UINT32_MAX, &s->images) ? -1 : bfx_usage("--images wants a number, not '%s'", arg);
     case OPTION_ACTIVATION_BITS:
-      if (!number(arg, BFX_MAX_BITS, &value)) return bfx_usage("--activation-bits wants 1 to 16, not '%s'", arg);
+      if (!tool_whole(arg, 1, BFX_MAX_BITS, &value)) return bfx_usage("--activation-bits wants 1 to 16, not '%s'", arg);
       s->activation_bits = (unsigned)value;
       return -1;
     default: help(); return 0;
@@ -134,29 +109,20 @@ static bool read_spec(struct work *w) {
 }
 
 static bool read_net(struct work *w) {
-  char *data;
-  size_t length;
-  const char *why, *model = w->settings.model, *dot = strrchr(model, '.');
+  const char *model = w->settings.model, *dot = strrchr(model, '.');
   if (!dot || strcmp(dot, ".onnx") != 0) {
     bf_error_file(&w->diags, model, "give the float model that the network was quantized from", "sensitivities are measured on float models in .onnx files");
     return false;
   }
-  if (!bf_read_file(model, &data, &length, &why)) {
-    bf_error_file(&w->diags, model, NULL, "cannot read: %s", why);
-    return false;
-  }
-  w->net = bf_float_net_read(data, length, model, &w->diags);
-  free(data);
+  w->net = bf_float_net_load(model, NULL, &w->diags);
   return w->net != NULL;
 }
 
 static bool write_json(struct work *w, struct bf_buf *out) {
   const struct settings *s = &w->settings;
-  const char *why;
   bfx_measures_json(&w->measures, w->net->name, s->images < w->count ? s->images : w->count, out);
   if (!s->json) return true;
-  bool ok = bf_write_file(s->json, out->data, out->length, &why);
-  if (!ok) bf_error_file(&w->diags, s->json, NULL, "%s", why);
+  bool ok = bf_diags_write(&w->diags, s->json, out->data, out->length);
   bf_buf_free(out);
   return ok;
 }

@@ -83,46 +83,30 @@ struct bf_graph *bfx_network_load(const char *name, uint32_t batch, uint64_t see
   return lacks_weights(name, &source, diags) ? synthetic(source, batch, seed, diags) : bf_load_network(name, &options, diags);
 }
 
-static uint64_t mix(uint64_t hash, const void *data, size_t length) { return (hash ^ bf_hash(data, length)) * UINT64_C(0x9e3779b97f4a7c15); }
-
-bool bfx_network_hash(const char *name, uint64_t seed, uint64_t *hash, struct bf_diags *diags) {
+bool bfx_network_hash(const char *name, uint64_t seed, struct bf_hasher *hasher, struct bf_diags *diags) {
   const char *text = is_path(name) ? NULL : zoo_text(name, diags), *why;
-  *hash = mix(seed, name, strlen(name));
+  bf_hasher_number(hasher, seed);
+  bf_hasher_text(hasher, name);
   if (!is_path(name)) {
-    if (text) *hash = mix(*hash, text, strlen(text));
+    bf_hasher_text(hasher, text);
     return text != NULL;
   }
-  char *data;
-  size_t length;
-  if (!bf_read_file(name, &data, &length, &why)) {
-    bf_error_file(diags, name, NULL, "%s", why);
-    return false;
+  struct bf_digest files;
+  if (bf_load_digest(name, NULL, &files)) {
+    bf_hasher_add(hasher, &files, sizeof files);
+    return true;
   }
-  *hash = mix(*hash, data, length);
-  const struct bf_source *source = bf_diags_add_source(diags, name, data, length);
-  free(data);
-  char *archive = bf_bfn_archive_path(name, source);
-  if (bf_read_file(archive, &data, &length, &why)) {
-    *hash = mix(*hash, data, length);
-    free(data);
+  if (bf_hasher_file(hasher, name, &why)) {
+    return true;  // its archive cannot be read, as loading will say
   }
-  free(archive);
-  return true;
+  bf_error_file(diags, name, NULL, "cannot read: %s", why);
+  return false;
 }
 
 const struct bf_source *bfx_hawq_table(const char *folder, const char *file, struct bf_diags *diags) {
-  char *path = folder ? bf_format("%s/%s", folder, file) : bf_format("hawq/%s", file), *text;
-  const struct bf_source *source = NULL;
-  size_t length;
-  const char *why;
-  if (!folder) {
-    source = bf_diags_add_source(diags, path, bfx_file_text(path), strlen(bfx_file_text(path)));
-  } else if (bf_read_file(path, &text, &length, &why)) {
-    source = bf_diags_add_source(diags, path, text, length);
-    free(text);
-  } else {
-    bf_error_file(diags, path, NULL, "%s", why);
-  }
+  char *path = folder ? bf_format("%s/%s", folder, file) : bf_format("hawq/%s", file);
+  const struct bf_source *source = folder ? bf_diags_read_source(diags, path, NULL)
+                                          : bf_diags_add_source(diags, path, bfx_file_text(path), strlen(bfx_file_text(path)));
   free(path);
   return source;
 }

@@ -7,18 +7,9 @@
 
 #include "tools/bfexplore/explore.h"
 #include "tools/bfexplore/precision.h"
-#include "tools/common/options.h"
 
-enum option_id {
-  OPTION_NONE = TOOL_OPTION_NONE,
-#define BF_OPTION(id, ...) OPTION_##id,
-#include "tools/bfexplore/options.def"
-};
-static const struct tool_option rows[] = {
-#define BF_OPTION(id, name, letter, argument, help) {name, letter, argument, help},
-#include "tools/bfexplore/options.def"
-};
-#define NROWS ((int)BF_COUNT(rows))
+#define TOOL_OPTION_ROWS "tools/bfexplore/options.def"
+#include "tools/common/option_rows.h"
 
 static void help(void) {
   puts("Usage: bfexplore precision NET --budget=MEASURE:AMOUNT --sensitivity=FILE [OPTION]...\n\n"
@@ -27,20 +18,6 @@ static void help(void) {
        "the compiler, for --target, or from --costs or --costs-report. NET: a file, or a name of the zoo (resnet18).\n");
   tool_options_help(rows, NROWS, 32);
   puts("\nExit status: 0 done, 1 the input is wrong or no choice meets the budgets, 2 wrong usage.");
-}
-
-static bool take_bits(const char *text, uint32_t *bits) {
-  *bits = 0;
-  for (char *end; ; text = end + 1) {
-    unsigned long value = *text >= '0' && *text <= '9' ? strtoul(text, &end, 10) : 0;
-    if (value < 1 || value > BFX_MAX_BITS) {
-      return false;
-    }
-    *bits |= UINT32_C(1) << value;
-    if (*end != ',') {
-      return *end == 0;
-    }
-  }
 }
 
 static int take_report(struct bfx_settings *s, const char *arg) {
@@ -105,7 +82,7 @@ static int take_value(struct bfx_settings *s, int id, const char *arg) {
       s->objective = measure < 0 ? 0 : (unsigned)measure;
       return measure >= 0 ? -1 : bfx_usage("--objective wants sensitivity, cycles, energy, edp, size or bops, not '%s'", arg);
     case OPTION_BITS:
-      return take_bits(arg, &s->bits) ? -1 : bfx_usage("--bits wants widths from 1 to 16, not '%s'", arg);
+      return bfx_take_bits(arg, &s->bits) ? -1 : bfx_usage("--bits wants widths from 1 to 16, not '%s'", arg);
     case OPTION_PROFILE:
       s->profile = arg;
       return is_name(arg) ? -1 : bfx_usage("--profile wants a name of letters, digits and _, not '%s'", arg);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/common/options.h"
+
 static const bool is_machine_key[BFX_AXES] = {
 #define BFX_AXIS(id, ...)
 #define BFX_MACHINE_AXIS(id, name, help) [BFX_AXIS_##id] = true,
@@ -28,26 +30,44 @@ char *bfx_first_error(const struct bf_diags *diags) {
   return bf_strdup("failed without a diagnostic");
 }
 
-static bool choose(const char *text, enum bfx_axis axis, const char *const *names, unsigned count, unsigned *out, struct bf_diags *diags) {
-  for (unsigned i = 0; i < count; i++) {
-    if (!strcmp(names[i], text)) {
-      *out = i;
-      return true;
+void bfx_errors_take(struct bf_diags *to, const struct bf_diags *from) {
+  for (size_t i = 0; i < from->count && !to->errors; i++) {
+    if (from->items[i].severity == BF_ERROR) {
+      bf_error_file(to, from->items[i].file, from->items[i].hint, "%s", from->items[i].message);
     }
   }
-  bf_error_file(diags, NULL, NULL, "%s: there is no `%s`", bfx_axes[axis].name, text);
-  return false;
 }
 
-static bool number(const char *text, enum bfx_axis axis, unsigned long least, unsigned long most, unsigned *out, struct bf_diags *diags) {
-  char *end;
-  unsigned long value = *text >= '0' && *text <= '9' ? strtoul(text, &end, 10) : most + 1;
-  if (value < least || value > most || *end) {
-    bf_error_file(diags, NULL, NULL, "%s: a number from %lu to %lu is expected, not `%s`", bfx_axes[axis].name, least, most, text);
+bool bfx_machine_options(const char *target, const char *tech, double vdd, struct bf_compile_options *out, struct bf_diags *diags) {
+  *out = (struct bf_compile_options){.opt_level = 2, .batch = 1};
+  if (!ap_machine_load(target, &out->machine, NULL, diags) ||
+      !ap_technology_load(tech ? tech : out->machine.technology, &out->tech, diags)) {
     return false;
   }
-  *out = (unsigned)value;
+  if (!ap_technology_use_vdd(&out->tech, vdd, "--vdd", diags)) {
+    ap_technology_free(&out->tech);
+    return false;
+  }
   return true;
+}
+
+static bool choose(const char *text, enum bfx_axis axis, const char *const *names, unsigned count, unsigned *out, struct bf_diags *diags) {
+  int pick = tool_choose(names, count, text);
+  if (pick < 0) {
+    bf_error_file(diags, NULL, NULL, "%s: there is no `%s`", bfx_axes[axis].name, text);
+  }
+  *out = (unsigned)pick;
+  return pick >= 0;
+}
+
+static bool number(const char *text, enum bfx_axis axis, unsigned least, unsigned most, unsigned *out, struct bf_diags *diags) {
+  uint64_t value = 0;
+  bool ok = tool_whole(text, least, most, &value);
+  if (!ok) {
+    bf_error_file(diags, NULL, NULL, "%s: a number from %u to %u is expected, not `%s`", bfx_axes[axis].name, least, most, text);
+  }
+  *out = (unsigned)value;
+  return ok;
 }
 
 // The machine's canonical text with the keys that the point gives, read again: ranges are checked where they always are.
@@ -84,17 +104,20 @@ static bool override(const struct bfx_point *point, struct ap_machine *machine, 
 
 static bool technology(const struct bfx_point *point, struct bf_compile_options *out, struct bf_diags *diags) {
   const char *name = point->axis[BFX_AXIS_TECH], *vdd = point->axis[BFX_AXIS_VDD];
-  char *end = NULL;
+  char *end;
   if (!ap_technology_load(*name ? name : out->machine.technology, &out->tech, diags)) {
     return false;
   }
-  double volts = *vdd >= '0' && *vdd <= '9' ? strtod(vdd, &end) : -1;
-  if (!*vdd || (volts > 0 && !*end && ap_technology_set_vdd(&out->tech, volts))) {
-    return true;
+  double volts = *vdd ? strtod(vdd, &end) : 0;
+  bool ok = !*vdd || (strchr("0123456789", *vdd) && !*end && volts > 0);
+  if (!ok) {
+    bf_error_file(diags, NULL, NULL, "vdd: a voltage is expected, not `%s`", vdd);
   }
-  bf_error_file(diags, NULL, NULL, "vdd: `%s` V is outside the range of technology %s", vdd, out->tech.name);
-  ap_technology_free(&out->tech);
-  return false;
+  ok = ok && ap_technology_use_vdd(&out->tech, volts, "vdd", diags);
+  if (!ok) {
+    ap_technology_free(&out->tech);
+  }
+  return ok;
 }
 
 bool bfx_point_options(const struct bfx_point *point, struct bf_compile_options *out, struct bf_diags *diags) {

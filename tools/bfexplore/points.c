@@ -62,100 +62,103 @@ void bfx_points_free(struct bfx_points *points) {
   free(points->items);
 }
 
-static uint64_t mix(uint64_t hash, const void *data, size_t length) {
-  return (hash ^ bf_hash(data, length)) * UINT64_C(0x9e3779b97f4a7c15) + (hash >> 29);
-}
-
-static uint64_t mix_text(uint64_t hash, const char *text) { return mix(hash, text, strlen(text)); }
-
 // This program: another compiler may make other code.
-static uint64_t program_hash(void) {
-  char *data;
-  size_t length;
+static struct bf_digest program_digest(void) {
+  struct bf_hasher hasher;
   const char *why;
-  uint64_t hash = mix_text(1, BF_VERSION);
-  if (bf_read_file("/proc/self/exe", &data, &length, &why)) {
-    hash = mix(hash, data, length);
-    free(data);
-  }
-  return hash;
+  bf_hasher_begin(&hasher, 5);
+  bf_hasher_text(&hasher, BF_VERSION);
+  (void)bf_hasher_file(&hasher, "/proc/self/exe", &why);
+  return bf_hasher_end(&hasher);
 }
 
 // A profile that is a file decides by its text.
-static uint64_t mix_profile(uint64_t hash, const char *profile) {
-  char *data;
-  size_t length;
+static void add_profile(struct bf_hasher *hasher, const char *profile) {
   const char *why;
-  hash = mix_text(hash, profile);
-  if (strpbrk(profile, "./") && strncmp(profile, "hawq:", 5) != 0 && bf_read_file(profile, &data, &length, &why)) {
-    hash = mix(hash, data, length);
-    free(data);
+  bf_hasher_text(hasher, profile);
+  if (strpbrk(profile, "./") && strncmp(profile, "hawq:", 5) != 0) {
+    (void)bf_hasher_file(hasher, profile, &why);
   }
-  return hash;
 }
 
-static uint64_t mix_technology(uint64_t hash, const struct ap_technology *t) {
-  struct bf_buf text = {0};
-  char number[40];
-  const double values[] = {t->vdd, t->compare_match_j, t->compare_mismatch_j, t->write_j, t->write_same_j, t->compare_cycles,
-                           t->write_cycles, t->shift_j, t->count_j, t->load_bit_j, t->store_bit_j, t->external_bit_j,
-                           t->leakage_w_per_cell, t->cell_area_m2};
-  for (size_t i = 0; i < BF_COUNT(values); i++) {
-    bf_buf_printf(&text, "%s ", bf_double_text(number, values[i]));
-  }
-  hash = mix(mix_text(hash, t->name), text.data, text.length);
-  bf_buf_free(&text);
-  return hash;
+static void add_technology(struct bf_hasher *hasher, const struct ap_technology *t) {
+#define NAME_VALUE(member) 0
+#define REAL_VALUE(member) t->member
+#define U32_VALUE(member) (double)t->member
+  const double values[] = {t->vdd,
+#define AP_TECHNOLOGY_KEY(key, KIND, member, min, max) KIND##_VALUE(member),
+#include "isa/machine_keys.def"
+  };
+#undef NAME_VALUE
+#undef REAL_VALUE
+#undef U32_VALUE
+  bf_hasher_text(hasher, t->name);
+  bf_hasher_add(hasher, values, sizeof values);
 }
 
 // Network files are hashed once each.
-struct known { const char *name; uint64_t hash; bool ok; };
+struct known { const char *name; struct bf_digest digest; };
 struct files { struct known *items; size_t count, capacity; };
 
-static bool network_hash(struct files *files, const char *name, uint64_t seed, uint64_t *hash, struct bf_diags *diags) {
+static bool network_digest(struct files *files, const char *name, uint64_t seed, struct bf_digest *digest, struct bf_diags *diags) {
   for (size_t i = 0; i < files->count; i++) {
-    if (!strcmp(files->items[i].name, name) && files->items[i].ok) {
-      *hash = files->items[i].hash;
+    if (!strcmp(files->items[i].name, name)) {
+      *digest = files->items[i].digest;
       return true;
     }
   }
-  struct known known = {.name = name};
-  known.ok = bfx_network_hash(name, seed, &known.hash, diags);
-  BF_PUSH(files->items, files->count, files->capacity) = known;
-  *hash = known.hash;
-  return known.ok;
+  struct bf_hasher hasher;
+  bf_hasher_begin(&hasher, 6);
+  if (!bfx_network_hash(name, seed, &hasher, diags)) {
+    return false;
+  }
+  *digest = bf_hasher_end(&hasher);
+  BF_PUSH(files->items, files->count, files->capacity) = (struct known){name, *digest};
+  return true;
 }
 
-static bool resolve(struct bfx_point *point, uint64_t program, uint64_t seed, struct files *files, struct bf_diags *diags) {
+static bool resolve(struct bfx_point *point, const struct bf_digest *program, uint64_t seed, struct files *files, struct bf_diags *diags) {
   struct bf_compile_options options;
-  uint64_t network;
+  struct bf_digest network;
   if (!bfx_point_options(point, &options, diags)) {
     return false;
   }
-  bool ok = network_hash(files, point->axis[BFX_AXIS_NETWORK], seed, &network, diags);
-  struct bf_buf machine = {0};
-  ap_machine_print(&options.machine, &machine);
-  struct bf_digest code = bf_code_digest(&options);
-  point->code = mix(mix(mix_profile(network ^ program, point->axis[BFX_AXIS_PROFILE]), machine.data, machine.length), &code,
-                    sizeof code);
-  point->key = mix_technology(point->code, &options.tech);
-  bf_buf_free(&machine);
+  bool ok = network_digest(files, point->axis[BFX_AXIS_NETWORK], seed, &network, diags);
+  if (ok) {
+    struct bf_buf machine = {0};
+    struct bf_hasher hasher;
+    ap_machine_print(&options.machine, &machine);
+    struct bf_digest code = bf_code_digest(&options);
+    bf_hasher_begin(&hasher, 7);
+    bf_hasher_add(&hasher, program, sizeof *program);
+    bf_hasher_add(&hasher, &network, sizeof network);
+    bf_hasher_add(&hasher, &code, sizeof code);
+    bf_hasher_text(&hasher, bf_buf_cstr(&machine));
+    add_profile(&hasher, point->axis[BFX_AXIS_PROFILE]);
+    point->code = bf_hasher_end(&hasher).words[0];
+    add_technology(&hasher, &options.tech);
+    point->key = bf_hasher_end(&hasher).words[0];
+    bf_buf_free(&machine);
+  }
   ap_technology_free(&options.tech);
   return ok;
 }
 
 void bfx_points_resolve(struct bfx_points *points) {
   struct files files = {0};
-  uint64_t program = program_hash();
+  struct bf_digest program = program_digest();
   for (size_t i = 0; i < points->count; i++) {
     struct bf_diags diags = {0};
     struct bfx_point *point = &points->items[i];
+    struct bf_hasher values;
     // What fails here has a key of its values, so that it can be told again.
+    bf_hasher_begin(&values, 8);
     for (int a = 0; a < BFX_AXES; a++) {
-      point->key = mix_text(point->key, point->axis[a]);
+      bf_hasher_text(&values, point->axis[a]);
     }
+    point->key = bf_hasher_end(&values).words[0];
     point->code = point->key;
-    if (!resolve(point, program, points->seed, &files, &diags)) {
+    if (!resolve(point, &program, points->seed, &files, &diags)) {
       point->error = bfx_first_error(&diags);
       point->done = true;
     }

@@ -133,10 +133,10 @@ static bool solve(struct work *w) {
 
 // The sum over layers leaves out what neighbours do to each other: the choice is compiled as a whole beside it.
 static bool compile_choice(struct work *w, struct bfx_outcome_view *view) {
-  struct bf_profile profile = {0};
   if (!wants_compiler(&w->settings)) {
     return true;
   }
+  struct bf_profile profile = {.name = bf_strdup(w->settings.profile)};
   for (size_t i = 0; i < w->layers.count; i++) {
     bfx_profile_add(&profile, w->layers.items[i].name, bfx_chosen_bits(view, i), bfx_chosen_activation_bits(view, i));
   }
@@ -159,13 +159,9 @@ static bool print(struct work *w, struct bf_buf *out) {
     return true;
   }
   struct bf_buf file = {0};
-  const char *why;
   bfx_print_text(&view, &file);
   bfx_print_profile(&view, &file);
-  bool ok = bf_write_file(s->out, file.data, file.length, &why);
-  if (!ok) {
-    bf_error_file(&w->diags, s->out, NULL, "%s", why);
-  }
+  bool ok = bf_diags_write(&w->diags, s->out, file.data, file.length);
   bf_buf_free(&file);
   return ok;
 }

@@ -7,19 +7,6 @@
 #include "tools/bfexplore/network.h"
 #include "tools/bfexplore/variant.h"
 
-const struct bf_profile_entry *bfx_profile_entry(const struct bf_profile *profile, const char *layer) {
-  const struct bf_profile_entry *other = NULL;
-  for (size_t i = 0; i < profile->count; i++) {
-    if (!strcmp(profile->entries[i].layer, layer)) {
-      return &profile->entries[i];
-    }
-    if (!strcmp(profile->entries[i].layer, "default")) {
-      other = &profile->entries[i];
-    }
-  }
-  return other;
-}
-
 void bfx_profile_add(struct bf_profile *profile, const char *layer, unsigned bits_w, unsigned bits_a) {
   struct bf_profile_entry entry = {bf_strdup(layer), bits_w, bits_a};
   BF_PUSH(profile->entries, profile->count, profile->capacity) = entry;
@@ -51,12 +38,29 @@ static bool widths(const char *text, unsigned bits[2]) {
   return bits[0] && bits[1] && *text == 0;
 }
 
-static bool is_layer(const struct bf_node *n) { return n->op == BF_OP_CONV2D || n->op == BF_OP_DENSE; }
+bool bfx_is_layer(const struct bf_node *n) { return n->op == BF_OP_CONV2D || n->op == BF_OP_DENSE; }
+
+static bool has_entry(const struct bf_profile *profile, const char *layer) {
+  for (size_t i = 0; i < profile->count; i++) {
+    if (!strcmp(profile->entries[i].layer, layer)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void bfx_profile_add_layers(struct bf_profile *profile, const struct bf_graph *graph, unsigned bits_w, unsigned bits_a) {
+  for (size_t i = 0; i < graph->nnodes; i++) {
+    if (bfx_is_layer(graph->nodes[i]) && !has_entry(profile, graph->nodes[i]->name)) {
+      bfx_profile_add(profile, graph->nodes[i]->name, bits_w, bits_a);
+    }
+  }
+}
 
 static void add_ends(const struct bf_graph *graph, struct bf_profile *out) {
   const struct bf_node *first = NULL, *last = NULL;
   for (size_t i = 0; i < graph->nnodes; i++) {
-    if (is_layer(graph->nodes[i])) {
+    if (bfx_is_layer(graph->nodes[i])) {
       first = first ? first : graph->nodes[i];
       last = graph->nodes[i];
     }
@@ -78,7 +82,7 @@ static bool read_hawq(const char *column, const char *table, const struct bf_gra
   } else {
     const struct bf_source *csv = bf_diags_add_source(diags, file, text, strlen(text));
     for (size_t i = 0; ok && i < graph->nnodes; i++) {
-      if (is_layer(graph->nodes[i])) {
+      if (bfx_is_layer(graph->nodes[i])) {
         unsigned bits = bfx_hawq_bits(csv, graph->nodes[i]->name, column, diags);
         ok = bits > 0;
         if (ok) bfx_profile_add(out, graph->nodes[i]->name, bits, bits);
@@ -145,15 +149,10 @@ static bool read_entry(struct reader *r, struct bf_profile *out) {
 }
 
 static bool read_file(const char *path, struct bf_profile *out, struct bf_diags *diags) {
-  char *text;
-  size_t length;
-  const char *why;
-  if (!bf_read_file(path, &text, &length, &why)) {
-    bf_error_file(diags, path, NULL, "%s", why);
+  struct reader r = {.source = bf_diags_read_source(diags, path, NULL), .diags = diags};
+  if (!r.source) {
     return false;
   }
-  struct reader r = {.source = bf_diags_add_source(diags, path, text, length), .diags = diags};
-  free(text);
   r.at = r.source->text;
   char *keyword = word(&r), *name = keyword && !strcmp(keyword, "profile") ? word(&r) : NULL;
   free(keyword);
@@ -179,7 +178,7 @@ bool bfx_profile_read(const char *text, const char *table, const struct bf_graph
     if (rest != text) {
       add_ends(graph, out);
     }
-    bfx_profile_add(out, "default", bits[0], bits[1]);
+    bfx_profile_add_layers(out, graph, bits[0], bits[1]);
     return true;
   }
   for (size_t i = 0; i < graph->nprofiles; i++) {

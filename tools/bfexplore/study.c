@@ -11,18 +11,9 @@
 #include <unistd.h>
 
 #include "tools/bfexplore/explore.h"
-#include "tools/common/options.h"
 
-enum option_id {
-  OPTION_NONE = TOOL_OPTION_NONE,
-#define BF_OPTION(id, ...) OPTION_##id,
-#include "tools/bfexplore/study_options.def"
-};
-static const struct tool_option rows[] = {
-#define BF_OPTION(id, name, letter, argument, help) {name, letter, argument, help},
-#include "tools/bfexplore/study_options.def"
-};
-#define NROWS ((int)BF_COUNT(rows))
+#define TOOL_OPTION_ROWS "tools/bfexplore/study_options.def"
+#include "tools/common/option_rows.h"
 
 // What every study takes, in bits by option.
 #define BFX_TAKES(id) (1u << OPTION_##id % 32)
@@ -49,12 +40,6 @@ static void help(void) {
        "Exit status: 0 done, 1 the input is wrong, 2 wrong usage.");
 }
 
-static bool whole(const char *arg, uint64_t least, uint64_t most, uint64_t *out) {
-  char *end;
-  *out = *arg >= '0' && *arg <= '9' ? strtoull(arg, &end, 10) : UINT64_MAX;
-  return *out != UINT64_MAX && !*end && *out >= least && *out <= most;
-}
-
 static int take_number(struct bfx_study *s, int id, const char *arg) {
   uint64_t number;
   char *end;
@@ -63,9 +48,9 @@ static int take_number(struct bfx_study *s, int id, const char *arg) {
       s->vdd = *arg >= '0' && *arg <= '9' ? strtod(arg, &end) : -1;
       return s->vdd > 0 && !*end ? -1 : bfx_usage("--vdd wants a voltage, not '%s'", arg);
     case OPTION_SEED:
-      return whole(arg, 0, UINT64_MAX - 1, &s->seed) ? -1 : bfx_usage("--seed wants a whole number, not '%s'", arg);
+      return tool_whole(arg, 0, UINT64_MAX - 1, &s->seed) ? -1 : bfx_usage("--seed wants a whole number, not '%s'", arg);
     default:
-      if (!whole(arg, 1, 1024, &number)) {
+      if (!tool_whole(arg, 1, 1024, &number)) {
         return bfx_usage("--threads and --jobs want 1 to 1024, not '%s'", arg);
       }
       *(id == OPTION_THREADS ? &s->threads : &s->jobs) = (unsigned)number;
@@ -93,11 +78,7 @@ static int take(void *settings, int id, const char *arg) {
 }
 
 static bool write_file(struct bfx_study *s, const char *path, struct bf_buf *text) {
-  const char *why;
-  bool ok = bf_write_file(path, text->data, text->length, &why);
-  if (!ok) {
-    bf_error_file(s->diags, path, NULL, "%s", why);
-  }
+  bool ok = bf_diags_write(s->diags, path, text->data, text->length);
   bf_buf_free(text);
   return ok;
 }

@@ -128,12 +128,10 @@ static void fill_costs(const struct work *w, const struct bfx_layers *layers, st
     if (!net->code) continue;
     const struct ap_program *p = bfx_code_program(net->code);
     size_t at = 0;
-    for (size_t i = 0; i < layers->count; i++) costs->layers[i].value[b][BFX_CYCLES] = costs->layers[i].value[b][BFX_ENERGY] = 0;
     for (uint32_t i = 0; i < p->nlayers; i++) {
       uint32_t found = bf_names_find(&layers->names, p->layers[i].name);
       at = found != BF_NAME_NONE ? found : at;
-      costs->layers[at].value[b][BFX_CYCLES] += (double)net->price.layers[i].time.cycles;
-      costs->layers[at].value[b][BFX_ENERGY] += net->price.layers[i].energy_j;
+      bfx_costs_add(&costs->layers[at], b, (double)net->price.layers[i].time.cycles, net->price.layers[i].energy_j);
     }
   }
 }
@@ -236,15 +234,7 @@ static bool do_mixed(struct work *w) {
 static bool prepare(struct work *w) {
   struct bf_diags *diags = w->study->diags;
   const struct bfx_accuracy_options *o = w->options;
-  char *data;
-  size_t length;
-  const char *why;
-  if (!bf_read_file(o->model, &data, &length, &why)) {
-    bf_error_file(diags, o->model, "give the folder of the data with --data=DIR or BFIMNA_DATA", "cannot read: %s", why);
-    return false;
-  }
-  w->net = bf_float_net_read(data, length, o->model, diags);
-  free(data);
+  w->net = bf_float_net_load(o->model, "give the folder of the data with --data=DIR or BFIMNA_DATA", diags);
   if (!w->net || !bfx_cifar_read(o->records, o->images, &w->cifar, diags)) return false;
   if (bf_float_elements(w->net->nodes[0]) != BFX_CIFAR_ELEMENTS || bf_float_elements(w->net->output) != CLASSES || o->calibration >= w->cifar.count) {
     bf_error_file(diags, o->model, NULL, "this is no model of CIFAR-10, or there are no images left to judge it");

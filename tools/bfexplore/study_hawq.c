@@ -8,6 +8,7 @@
 #include "passes/paper.h"
 #include "tools/bfexplore/hawq.h"
 #include "tools/bfexplore/network.h"
+#include "tools/bfexplore/point_setup.h"
 #include "tools/bfexplore/pool.h"
 #include "tools/bfexplore/study.h"
 #include "tools/bfexplore/variant.h"
@@ -35,8 +36,6 @@ struct work {
   struct point points[NLEVELS];
 };
 
-static bool is_layer(const struct bf_node *n) { return n->op == BF_OP_CONV2D || n->op == BF_OP_DENSE; }
-
 // The column's bits as a profile, and their means: over the convolutions that HAWQ-V3 assigns (all but the first; not the
 // dense layer at the end), and over all weights.
 static bool read_profile(const struct work *w, const struct level *level, const struct bf_graph *g, struct point *point,
@@ -45,7 +44,7 @@ static bool read_profile(const struct work *w, const struct level *level, const 
   size_t count = 0, seen = 0;
   for (size_t i = 0; i < g->nnodes; i++) {
     const struct bf_node *n = g->nodes[i];
-    if (!is_layer(n)) {
+    if (!bfx_is_layer(n)) {
       continue;
     }
     unsigned bits = bfx_hawq_bits(w->csv, n->name, level->column, &point->diags);
@@ -204,14 +203,6 @@ static const struct bf_source *find_table(struct work *w) {
   return csv;
 }
 
-static void merge(struct bf_diags *to, const struct bf_diags *from) {
-  for (size_t i = 0; i < from->count && !to->errors; i++) {
-    if (from->items[i].severity == BF_ERROR) {
-      bf_error_file(to, from->items[i].file, from->items[i].hint, "%s", from->items[i].message);
-    }
-  }
-}
-
 static bool study(struct bfx_study *s, const char *network) {
   struct work *w = bf_alloc(1, sizeof *w);
   *w = (struct work){.study = s, .network = network};
@@ -228,7 +219,7 @@ static bool study(struct bfx_study *s, const char *network) {
   }
   for (size_t i = 0; i < count; i++) {
     ok = ok && w->points[i].code && add_row(w, i);
-    merge(s->diags, &w->points[i].diags);
+    bfx_errors_take(s->diags, &w->points[i].diags);
     bfx_code_free(w->points[i].code);
     bfx_variant_free(&w->points[i].variant);
     bf_diags_free(&w->points[i].diags);

@@ -6,6 +6,7 @@
 
 #include "runtime/engine.h"
 #include "runtime/session.h"
+#include "tools/bfexplore/point_setup.h"
 #include "tools/bfexplore/study.h"
 
 bool bfx_study_wants(const struct bfx_study *study, const char *name) {
@@ -71,19 +72,7 @@ void bfx_study_note_technology(struct bfx_study *study, const struct ap_technolo
 }
 
 bool bfx_study_options(struct bfx_study *study, struct bf_compile_options *out) {
-  const struct bf_source *source;
-  *out = (struct bf_compile_options){.opt_level = 2, .batch = 1};
-  if (!ap_machine_load(study->target, &out->machine, &source, study->diags) ||
-      !ap_technology_load(study->tech ? study->tech : out->machine.technology, &out->tech, study->diags)) {
-    return false;
-  }
-  if (study->vdd > 0 && !ap_technology_set_vdd(&out->tech, study->vdd)) {
-    bf_error_file(study->diags, "--vdd", "the nominal supply is in the technology file", "%g V is outside the range of technology %s",
-                  study->vdd, out->tech.name);
-    ap_technology_free(&out->tech);
-    return false;
-  }
-  return true;
+  return bfx_machine_options(study->target, study->tech, study->vdd, out, study->diags);
 }
 
 // What must be equal: everything that doesn't depend on data.

@@ -14,18 +14,9 @@
 #include <unistd.h>
 
 #include "tools/bfexplore/explore.h"
-#include "tools/common/options.h"
 
-enum option_id {
-  OPTION_NONE = TOOL_OPTION_NONE,
-#define BF_OPTION(id, ...) OPTION_##id,
-#include "tools/bfexplore/sweep_options.def"
-};
-static const struct tool_option rows[] = {
-#define BF_OPTION(id, name, letter, argument, help) {name, letter, argument, help},
-#include "tools/bfexplore/sweep_options.def"
-};
-#define NROWS ((int)BF_COUNT(rows))
+#define TOOL_OPTION_ROWS "tools/bfexplore/sweep_options.def"
+#include "tools/common/option_rows.h"
 
 struct work {
   const char *spec, *folder;
@@ -60,7 +51,6 @@ static void help(void) {
 
 static int take(void *settings, int id, const char *arg) {
   struct work *w = settings;
-  char *end;
   switch (id) {
     case OPTION_OUT: w->folder = arg; return -1;
     case OPTION_RESUME: w->resume = true; return -1;
@@ -68,9 +58,10 @@ static int take(void *settings, int id, const char *arg) {
     case OPTION_QUIET: w->quiet = true; return -1;
     case OPTION_HELP: help(); return 0;
     default: {
-      unsigned long jobs = *arg >= '0' && *arg <= '9' ? strtoul(arg, &end, 10) : 0;
+      uint64_t jobs;
+      if (!tool_whole(arg, 1, 1024, &jobs)) return bfx_usage("--jobs wants 1 to 1024, not '%s'", arg);
       w->jobs = (unsigned)jobs;
-      return jobs >= 1 && jobs <= 1024 && !*end ? -1 : bfx_usage("--jobs wants 1 to 1024, not '%s'", arg);
+      return -1;
     }
   }
 }

@@ -88,13 +88,11 @@ static size_t read_lines(const char *text, size_t length, struct bfx_points *poi
 bool bfx_journal_open(const char *path, bool fresh, struct bfx_points *points, struct bfx_journal *out, size_t *known, struct bf_diags *diags) {
   char *text;
   size_t length, good = 0;
-  const char *why;
   *known = 0;
   bool torn = fresh;
   out->file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (out->file >= 0 && !fresh) {
-    if (!bf_read_file(path, &text, &length, &why)) {  // what can't be read is not to be lost
-      bf_error_file(diags, path, "--fresh begins anew", "cannot read: %s", why);
+    if (!bf_diags_read(diags, path, "--fresh begins anew", &text, &length)) {  // what can't be read is not to be lost
       bfx_journal_close(out);
       return false;
     }
@@ -195,11 +193,7 @@ static void draw(const struct bfx_sweep *s, struct bf_buf *out) {
 
 static bool put_file(const char *folder, const char *name, struct bf_buf *text, struct bf_diags *diags) {
   char *path = bf_format("%s/%s", folder, name);
-  const char *why;
-  bool ok = bf_write_file(path, text->data, text->length, &why);
-  if (!ok) {
-    bf_error_file(diags, path, NULL, "%s", why);
-  }
+  bool ok = bf_diags_write(diags, path, text->data, text->length);
   free(path);
   bf_buf_free(text);
   return ok;

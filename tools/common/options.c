@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/common/options.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,4 +70,36 @@ void tool_options_help(const struct tool_option *rows, int nrows, int width) {
     snprintf(left, sizeof left, "%s--%s%s%s", letter, rows[i].name, optional ? "[=" : *argument ? "=" : "", argument + optional);
     printf("  %-*s %s\n", width, left, rows[i].help);
   }
+}
+
+int tool_wrong_usage(const char *program, const char *fmt, const char *what) {
+  fprintf(stderr, "%s: ", program);
+  fprintf(stderr, fmt, what);
+  fprintf(stderr, "\nTry '%s --help'.\n", program);
+  return 2;
+}
+
+bool tool_whole(const char *text, uint64_t least, uint64_t most, uint64_t *out) {
+  if (*text < '0' || *text > '9') {
+    return false;
+  }
+  char *end;
+  errno = 0;
+  *out = strtoull(text, &end, 10);
+  return *end == 0 && errno == 0 && *out >= least && *out <= most;
+}
+
+bool tool_real(const char *text, double least, double most, double *out) {
+  char *end;
+  *out = strtod(text, &end);
+  return *text != 0 && *end == 0 && *out >= least && *out <= most;
+}
+
+int tool_choose(const char *const *names, size_t count, const char *text) {
+  for (size_t i = 0; i < count; i++) {
+    if (strcmp(names[i], text) == 0) {
+      return (int)i;
+    }
+  }
+  return -1;
 }

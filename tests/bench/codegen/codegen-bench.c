@@ -6,78 +6,89 @@
 #include <string.h>
 
 #include "tests/bench/codegen/codegen.h"
+#include "tools/common/diagnostics.h"
 
-static const char help_text[] =
-    "Usage: codegen-bench [OPTION]...\n\n"
-    "Cycles and energy of the compiled code, from its static account, against the mapping `mac` (BF-IMNA's, bit-exact) and\n"
-    "the closed formulas of the literature, which ignore movement: for these, code is chosen as if movement took no time. Networks of the zoo with seeded synthetic weights. Nothing is executed.\n\n"
-    "  --network=NAME       alexnet, vgg16, resnet18, resnet50, or a network's file (default: the four)\n"
-    "  --bits=8|4           of all weights and activations (default: both)\n"
-    "  --objective=NAME     cycles (default), energy or edp\n"
-    "  --batch=N|auto       images side by side (default 1)\n"
-    "  --mapping=NAME       auto (default), mac, output or pixel\n"
-    "  --target=NAME        machine (default bf-imna-lr)\n"
-    "  --features=LIST      further features of its array: accumulate,tag-shift,two-d,popcount\n"
-    "  --movement=W         weight of a cycle of waiting for loads and stores when code is chosen: 0 (as the formulas, which\n"
-    "                       leave movement out) to 1 (as bfimnac does, default)\n"
-    "  --no-mac             leave out what the code is compared with but the formulas\n"
-    "  --layers             a line for each layer, with the schemes that were rejected\n"
-    "  --json=FILE          the results as JSON\n"
-    "  --help               this text\n";
+#define TOOL_OPTION_ROWS "tests/bench/codegen/options.def"
+#include "tools/common/option_rows.h"
 
-static int pick(const char *const *names, int count, const char *text) {
-  for (int i = 0; i < count; i++)
-    if (!strcmp(names[i], text)) return i;
-  return -1;
+static int usage(const char *fmt, const char *what) { return tool_wrong_usage("codegen-bench", fmt, what); }
+
+static void help(void) {
+  puts("Usage: codegen-bench [OPTION]...\n\n"
+       "Cycles and energy of the compiled code, from its static account, against the mapping `mac` (BF-IMNA's, bit-exact) and\n"
+       "the closed formulas of the literature, which ignore movement: for these, code is chosen as if movement took no time.\n"
+       "Networks of the zoo with seeded synthetic weights. Nothing is executed.\n");
+  tool_options_help(rows, NROWS, 34);
 }
 
-static bool number(const char *text, unsigned most, uint32_t *out) {
-  char *end;
-  unsigned long v = strtoul(text, &end, 10);
-  *out = (uint32_t)v;
-  return *text >= '0' && *text <= '9' && !*end && v >= 1 && v <= most;
+static bool is_file(const char *network) { return strchr(network, '.') != NULL; }
+
+// -1, or what is wrong with the value.
+static int judge(bool good, int id, const char *arg) {
+  const struct tool_option *row = &rows[id - OPTION_NONE - 1];
+  char *fmt = bf_format("--%s wants %s, not '%%s'", row->name, row->argument);
+  int status = good ? -1 : usage(fmt, arg);
+  free(fmt);
+  return status;
+}
+
+static int take_value(struct bench_options *o, int id, const char *arg) {
+  static const char *const objectives[] = {"cycles", "energy", "edp"}, *const mappings[] = {"auto", "mac", "output", "pixel"};
+  uint64_t number = 0;
+  int pick = 0;
+  bool good = true;
+  switch (id) {
+  case OPTION_NETWORK:
+    o->only = arg;
+    good = is_file(arg) || tool_choose(bench_names, BENCH_NETWORKS, arg) >= 0;
+    break;
+  case OPTION_BITS:
+    good = tool_whole(arg, 4, 8, &number) && (number == 8 || number == 4);
+    o->bits = (unsigned)number;
+    break;
+  case OPTION_OBJECTIVE:
+    good = (pick = tool_choose(objectives, BF_COUNT(objectives), arg)) >= 0;
+    o->objective = (enum bf_objective)pick;
+    break;
+  case OPTION_MAPPING:
+    good = (pick = tool_choose(mappings, BF_COUNT(mappings), arg)) >= 0;
+    o->mapping = (enum bf_mapping)pick;
+    break;
+  case OPTION_BATCH:
+    good = !strcmp(arg, "auto") || tool_whole(arg, 1, 65536, &number);
+    o->batch = (uint32_t)number;
+    break;
+  default: good = tool_real(arg, 0, 1, &o->movement); break;
+  }
+  return judge(good, id, arg);
+}
+
+static int take(void *settings, int id, const char *arg) {
+  struct bench_options *o = settings;
+  switch (id) {
+  case OPTION_TARGET: o->target = arg; return -1;
+  case OPTION_JSON: o->json = arg; return -1;
+  case OPTION_FEATURES: o->features = arg; return -1;
+  case OPTION_NO_MAC: o->mac = false; return -1;
+  case OPTION_LAYERS: o->layers = true; return -1;
+  case OPTION_HELP: help(); return 0;
+  default: return take_value(o, id, arg);
+  }
 }
 
 // -1: go on, else the exit status.
 static int parse(struct bench_options *o, int argc, char **argv) {
-  static const char *const objectives[] = {"cycles", "energy", "edp"}, *const mappings[] = {"auto", "mac", "output", "pixel"};
-  static const struct option longs[] = {
-      {"network", required_argument, NULL, 'n'}, {"bits", required_argument, NULL, 'b'},     {"objective", required_argument, NULL, 'o'},
-      {"batch", required_argument, NULL, 'N'},   {"mapping", required_argument, NULL, 'm'},  {"target", required_argument, NULL, 't'},
-      {"json", required_argument, NULL, 'j'},    {"features", required_argument, NULL, 'f'}, {"movement", required_argument, NULL, 'F'},
-      {"no-mac", no_argument, NULL, 'x'},        {"layers", no_argument, NULL, 'l'},         {"help", no_argument, NULL, 'h'}, {0}};
-  for (int c, i = 0; (c = getopt_long(argc, argv, "h", longs, NULL)) != -1;) {
-    bool good = true;
-    switch (c) {
-    case 'n': o->only = optarg; good = strchr(optarg, '.') || pick(bench_names, BENCH_NETWORKS, optarg) >= 0; break;
-    case 'b': good = number(optarg, 8, &o->bits) && (o->bits == 8 || o->bits == 4); break;
-    case 'o': good = (i = pick(objectives, 3, optarg)) >= 0; o->objective = (enum bf_objective)(i < 0 ? 0 : i); break;
-    case 'm': good = (i = pick(mappings, 4, optarg)) >= 0; o->mapping = (enum bf_mapping)(i < 0 ? 0 : i); break;
-    case 'N':
-      o->batch = 0;
-      good = !strcmp(optarg, "auto") || number(optarg, 65536, &o->batch);
-      break;
-    case 't': o->target = optarg; break;
-    case 'j': o->json = optarg; break;
-    case 'f': o->features = optarg; break;
-    case 'F': good = (o->movement = strtod(optarg, NULL)) >= 0 && o->movement <= 1; break;
-    case 'x': o->mac = false; break;
-    case 'l': o->layers = true; break;
-    case 'h': fputs(help_text, stdout); return 0;
-    default: return 2;
-    }
-    if (!good) {
-      fprintf(stderr, "codegen-bench: '%s' is not possible here; see --help\n", optarg);
-      return 2;
-    }
-  }
-  return optind < argc ? fprintf(stderr, "codegen-bench: what is '%s'?\n", argv[optind]), 2 : -1;
+  int status = tool_options_parse(rows, NROWS, argc, argv, usage, take, o);
+  if (status >= 0) return status;
+  if (optind < argc) return usage("what is '%s'?", argv[optind]);
+  if (o->bits && o->only && is_file(o->only)) return usage("--bits is for the networks of the zoo: '%s' is measured as it is", o->only);
+  return -1;
 }
 
 static bool bench(const struct bench_options *o, struct bf_diags *diags) {
   struct bench_result results[2 * BENCH_NETWORKS] = {0};
   size_t count = 0;
-  bool ok = true, file = o->only && strchr(o->only, '.');
+  bool ok = true, file = o->only && is_file(o->only);
   for (int i = 0; i < (o->only ? 1 : BENCH_NETWORKS) && ok; i++)
     for (unsigned bits = 8; bits >= 4 && ok; bits -= 4) {
       if (file ? bits == 4 : o->bits && o->bits != bits) continue;
@@ -89,11 +100,9 @@ static bool bench(const struct bench_options *o, struct bf_diags *diags) {
       bf_buf_free(&out);
     }
   struct bf_buf text = {0};
-  const char *why;
   if (ok && o->json) {
     bench_print_json(o, results, count, &text);
-    ok = bf_write_file(o->json, bf_buf_cstr(&text), text.length, &why);
-    if (!ok) bf_error_file(diags, o->json, NULL, "cannot write: %s", why);
+    ok = bf_diags_write(diags, o->json, bf_buf_cstr(&text), text.length);
   }
   bf_buf_free(&text);
   for (size_t i = 0; i < count; i++) bench_result_free(&results[i]);
@@ -106,10 +115,7 @@ int main(int argc, char **argv) {
   if (status >= 0) return status;
   struct bf_diags diags = {.default_file = "codegen-bench"};
   status = bench(&options, &diags) ? 0 : 1;
-  struct bf_buf out = {0};
-  bf_diags_render(&diags, &out);
-  fputs(bf_buf_cstr(&out), stderr);
-  bf_buf_free(&out);
+  tool_print_diagnostics(&diags);
   bf_diags_free(&diags);
   return status;
 }

@@ -38,11 +38,8 @@ struct bf_graph *bench_load(const char *name, unsigned bits, uint32_t batch, str
   if (strchr(name, '.')) return bf_load_network(name, &(struct bf_load_options){.batch = batch}, diags);
   char *path = bf_format(BF_SOURCE_DIR "/examples/zoo/%s.bfn", name), *data = NULL, *text;
   size_t length;
-  const char *why;
   struct bf_graph *graph = NULL;
-  if (!bf_read_file(path, &data, &length, &why)) {
-    bf_error_file(diags, path, NULL, "cannot read: %s", why);
-  } else {
+  if (bf_diags_read(diags, path, NULL, &data, &length)) {
     text = bits == 4 ? at_four_bits(data) : bf_strdup(data);
     struct synthetic synthetic = {.seed = 1};
     struct bf_bfn_options options = {.batch = batch, .make = synthetic_make, .make_context = &synthetic};

@@ -15,3 +15,15 @@ done
 "$bench" --network="$net" --no-mac --movement=1 --json one.json >/dev/null
 "$compiler" "$net" -O3 --report=json >report.json
 test "$("$kit" json one.json "networks[].all.cycles" | cut -d. -f1)" = "$("$kit" json report.json cycles)"
+# Wrong usage says which option, and what it wants.
+refused() { # PATTERN OPTION...
+  pattern=$1
+  shift
+  if "$bench" "$@" >wrong.out 2>wrong.err; then status=0; else status=$?; fi
+  test "$status" = 2 && test ! -s wrong.out && grep -q -e "$pattern" wrong.err || { echo "$*: status $status"; cat wrong.err; exit 1; }
+}
+refused "--bits wants 8|4, not '5'" --bits=5
+refused "--bits is for the networks of the zoo" --bits=4 --network="$net"
+refused "--network wants NAME|FILE, not 'alexnett'" --network=alexnett
+refused "--movement wants 0..1, not '2'" --movement=2
+refused "unknown option '--bit5'" --bit5
