@@ -48,7 +48,7 @@ static struct bf_plan estimate(const struct bf_unit *unit, uint32_t times) {
     else plan.compute = plan.cycles = m->unlimited_caps ? OTHER_CYCLES : OTHER_CYCLES * ceil((double)node->output->elements * times / cells);
     sum.compute += plan.compute;
     sum.cycles += plan.cycles;
-    sum.energy += plan.energy;
+    sum.energy += bf_plan_energy(unit, &plan);
   }
   sum.compute /= times;
   sum.cycles /= times;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pass `map`: chooses how each layer is put into rows and code, by estimated cost.
-// Precondition: a verified graph. Postcondition: unit->choices holds a choice for every node.
+// How a layer is put into rows and code: the best plan of each scheme by estimated cost.
 #include <math.h>
 #include <stdlib.h>
 
@@ -59,15 +58,23 @@ double bf_plan_latency(const struct bf_unit *unit, double compute, double cycles
   return isinf(cycles) ? cycles : cycles - unit->movement_off * (cycles - compute);
 }
 
+double bf_plan_joule(const struct bf_unit *unit) { return unit->objective == BF_OBJECTIVE_ENERGY ? INFINITY : 0; }
+
+double bf_plan_energy(const struct bf_unit *unit, const struct bf_plan *plan) {
+  const struct ap_machine *m = unit->machine;
+  if (!unit->tech || !isfinite(plan->cycles)) return plan->energy;
+  return plan->energy + unit->tech->leakage_w_per_cell * m->rows * m->columns * plan->caps * plan->cycles / m->clock_hz;
+}
+
 double bf_plan_score(const struct bf_unit *unit, const struct bf_plan *plan) {
-  switch (unit->objective) {
-  case BF_OBJECTIVE_ENERGY: return plan->energy;
-  case BF_OBJECTIVE_EDP: return plan->energy * bf_plan_latency(unit, plan->compute, plan->cycles);
-  default: return bf_plan_latency(unit, plan->compute, plan->cycles);
-  }
+  double cycles = bf_plan_latency(unit, plan->compute, plan->cycles);
+  if (!(unit->joule > 0)) return cycles;
+  double energy = bf_plan_energy(unit, plan);
+  return isinf(unit->joule) ? energy : cycles + unit->joule * energy;
 }
 
 void bf_plan_offer(struct bf_planner *planner, struct bf_plan plan) {
+  plan.joule = planner->unit->joule;
   double now = bf_plan_score(planner->unit, &plan);
   if (!(now < planner->scores[plan.scheme])) return;
   planner->scores[plan.scheme] = now;
@@ -105,16 +112,6 @@ struct bf_choice bf_plan_node(const struct bf_unit *unit, const struct bf_node *
     if (planner.choice.plan.mapping != BF_MAPPING_AUTO) break;
   }
   return planner.choice;
-}
-
-bool bf_pass_map(struct bf_unit *unit) {
-  free(unit->choices);
-  unit->choices = bf_alloc(unit->graph->nnodes + 1, sizeof *unit->choices);
-  for (size_t i = 0; i < unit->graph->nnodes; i++) {
-    const struct bf_node *node = unit->graph->nodes[i];
-    if (node->op == BF_OP_CONV2D || node->op == BF_OP_DENSE) unit->choices[i] = bf_plan_node(unit, node, 1);
-  }
-  return true;
 }
 
 void bf_plan_print(const struct bf_plan *plan, struct bf_buf *out) {

@@ -46,6 +46,7 @@ static void cost(const struct search *s, struct bf_plan *plan, const struct work
   double own = joined ? 0 : plan->group * f->requant;
   plan->compute = waves * (w->cycles + own);
   plan->cycles = fmax(plan->compute + waves * stored * ceil(tile_rows / f->port_bits), loads + stores);
+  plan->caps = fmin(tasks, f->caps);
   struct work all = *w;
   all.store_bits = stored;
   plan->energy = rows * blocks * plan->split * (row_energy(p->unit, &all, columns) + own * 5.41e-15);
@@ -53,6 +54,7 @@ static void cost(const struct search *s, struct bf_plan *plan, const struct work
   struct bf_join_cost join = bf_plan_join(p, plan->split, acc_bits);
   plan->compute += join.compute;
   plan->cycles += join.cycles;
+  plan->caps = fmax(plan->caps, join.caps);
   plan->energy += join.energy;
 }
 
@@ -123,8 +125,9 @@ static int by_score(const void *a, const void *b) {
 void bf_plan_patterns(struct bf_planner *p) {
   static const uint32_t splits[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024};
   if (!(p->unit->machine->features & AP_FEATURE_WIDE_WRITE)) return;
-  // For one image they seldom win where movement counts, and make long code: only if all is asked for.
-  if (p->unit->opt_level < 2 || (p->unit->opt_level == 2 && p->conv->in4[0] == 1)) return;
+  // For one image they seldom win where movement counts, and make long code: only if all is asked for, or cycles and energy.
+  bool both = p->unit->joule > 0 && isfinite(p->unit->joule);
+  if (p->unit->opt_level < 2 || (p->unit->opt_level == 2 && p->conv->in4[0] == 1 && !both)) return;
   struct search s = {.planner = p, .planes = bf_pattern_planes_of(p->conv)};
   for (unsigned i = 0; i < BF_COUNT(splits) && splits[i] * p->f.channels <= 65536; i++)
     if (splits[i] == 1 || splits[i] * 2 <= p->f.taps) try_split(&s, splits[i]);

@@ -38,9 +38,8 @@ static struct work sample(struct search *s, const struct bf_plan *plan) {
   clear(&s->region);
   struct bf_shared shared = {.region = &s->region, .conv = conv, .oc = oc, .count = bf_conv_group_end(conv, oc, plan->group) - oc,
                              .taps = bf_conv_part(bf_conv_taps(conv), 0, plan->split), .window = plan->taps, .largest = plan->largest,
-                             
                              .load = plan->group < s->planner->f.channels ? s->load : NULL, .slots = plan->slots,
-                             .both = s->planner->unit->opt_level > 2, .windows_most = windows < SAMPLED_WINDOWS ? SAMPLED_WINDOWS : windows};
+                             .both = plan->both, .windows_most = windows < SAMPLED_WINDOWS ? SAMPLED_WINDOWS : windows};
   struct bf_shared_size size = bf_shared_accumulate(&shared, acc);
   struct work w = {.loaded = size.loaded, .slots = size.slots, .columns = bf_region_columns(&s->region),
                    .finishing = AP_FLAG_COLUMNS + REQUANT_COLUMNS, .fits = size.fits};
@@ -76,6 +75,7 @@ static void price(struct search *s, struct bf_plan *plan, const struct work *w) 
   double slowest = tasks > 1 ? 1 + 3 * sqrt(0.4 / fmax(1, f->digits * plan->group / plan->split) / waves) : 1;
   plan->compute = waves * (w->cycles * slowest + own);
   plan->cycles = fmax(plan->compute + waves * stored * ceil(tile_rows / f->port_bits), loads + stores);
+  plan->caps = fmin(tasks, f->caps);
   double row = w->energy + own * 5.41e-15;
   if (tech) row += w->loaded * x_bits * tech->load_bit_j + stored * tech->store_bit_j;
   plan->energy = f->pixels * blocks * plan->split * row;
@@ -83,6 +83,7 @@ static void price(struct search *s, struct bf_plan *plan, const struct work *w) 
   struct bf_join_cost join = bf_plan_join(p, plan->split, w->acc_bits + 1);
   plan->compute += join.compute;
   plan->cycles += join.cycles;
+  plan->caps = fmax(plan->caps, join.caps);
   plan->energy += join.energy;
 }
 
@@ -130,7 +131,7 @@ static void try_shapes(struct search *s, uint32_t group, uint32_t split, struct 
     for (unsigned w = 0; w < BF_COUNT(windows) && windows[w] <= part; w++)
       for (unsigned k = 0; k < BF_COUNT(slots); k++) {
         struct bf_plan plan = {.mapping = BF_MAPPING_PIXEL, .scheme = BF_SCHEME_SHARED, .group = group, .split = split, .keys = 1,
-                               .taps = windows[w], .largest = largest, .slots = slots[k]};
+                               .taps = windows[w], .largest = largest, .slots = slots[k], .both = s->planner->unit->opt_level > 2};
         if (largest > 1 && (!plan.slots || f->w_bits < 3 || plan.taps > 4)) continue;
         if (largest == 1 && windows[w] == 1 && plan.slots) continue;
         uint32_t most = most_channels(s->planner, &plan);
