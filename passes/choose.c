@@ -13,7 +13,8 @@
 #define MOST_SETS 32
 #define MEASURING_LEVEL 3  // from here on for every objective
 #define ROUNDS 3           // of a price of energy
-#define SAME_PRICE 1.05    // as a ratio
+#define BEGIN 2.5          // from the code of fewest cycles, energy falls by more than cycles rise
+#define SAME_PRICE 1.15    // as a ratio
 #define HOPELESS 4         // an estimated product so many times the best measured one; estimates are off by a third
 #define NO_PRICE (-1)
 #define NEAR 1.3           // other schemes within this ratio of the best estimate are measured, too
@@ -74,10 +75,10 @@ static void pick_one(struct search *s, bool energy) {
   }
 }
 
-static void pick(struct search *s) {
+static void pick(struct search *s, enum bf_objective objective) {
   size_t nodes = s->unit->graph->nnodes;
-  if (s->unit->objective != BF_OBJECTIVE_EDP) {
-    pick_one(s, s->unit->objective == BF_OBJECTIVE_ENERGY);
+  if (objective != BF_OBJECTIVE_EDP) {
+    pick_one(s, objective == BF_OBJECTIVE_ENERGY);
     return;
   }
   struct bf_point *points = bf_alloc(nodes * s->count + 1, sizeof *points);
@@ -114,29 +115,6 @@ static bool tried(const struct search *s, double joule) {
   return false;
 }
 
-// The plans of least energy: seldom near, and long code to measure.
-static void try_least_energy(struct search *s) {
-  struct bf_choice *choices = plan_all(s->unit, INFINITY);
-  pick(s);
-  struct bf_point now = sum_of(s), other = estimate_of(s, choices);
-  if (other.cycles * other.energy > HOPELESS * now.cycles * now.energy) free(choices);
-  else add_set(s, choices, INFINITY);
-}
-
-// Sets with the means of unit->opt_level. Where (sum of cycles) * (sum of energy) stands still, a joule is worth cycles / energy.
-static void try_level(struct search *s) {
-  double joule = bf_plan_joule(s->unit);
-  add_set(s, plan_all(s->unit, joule), joule);
-  if (s->unit->objective != BF_OBJECTIVE_EDP) return;
-  for (int round = 0; round < ROUNDS && s->count; round++) {
-    pick(s);
-    struct bf_point sum = sum_of(s);
-    joule = sum.energy > 0 ? sum.cycles / sum.energy : 0;
-    if (!(joule > 0) || tried(s, joule) || !add_set(s, plan_all(s->unit, joule), joule)) break;
-  }
-  if (s->count) try_least_energy(s);
-}
-
 // Whether the k-th other plan is near; it takes the place of the plan then.
 static bool swap_near(struct bf_unit *unit, struct bf_choice *choice, unsigned k) {
   struct bf_plan plan = choice->plan;
@@ -148,9 +126,10 @@ static bool swap_near(struct bf_unit *unit, struct bf_choice *choice, unsigned k
 }
 
 // The best plans of other schemes, where their estimates are near those of what was picked.
-static void try_others(struct search *s) {
+static void try_others(struct search *s, enum bf_objective objective) {
   size_t nodes = s->unit->graph->nnodes;
-  pick(s);
+  if (!s->count || s->unit->opt_level < MEASURING_LEVEL) return;
+  pick(s, objective);
   for (unsigned k = 0; k < BF_SCHEME_COUNT; k++) {
     struct bf_choice *choices = bf_alloc(nodes + 1, sizeof *choices);
     bool any = false;
@@ -163,6 +142,35 @@ static void try_others(struct search *s) {
   }
 }
 
+static void try_one(struct search *s, enum bf_objective objective) {
+  double joule = objective == BF_OBJECTIVE_ENERGY ? INFINITY : 0;
+  add_set(s, plan_all(s->unit, joule), joule);
+  try_others(s, objective);
+}
+
+// The plans of least energy: seldom near, and long code to measure.
+static bool energy_hopeless(struct search *s) {
+  struct bf_choice *choices = plan_all(s->unit, INFINITY);
+  pick(s, BF_OBJECTIVE_EDP);
+  struct bf_point now = sum_of(s), other = estimate_of(s, choices);
+  free(choices);
+  return other.cycles * other.energy > HOPELESS * now.cycles * now.energy;
+}
+
+// Where (sum of cycles) * (sum of energy) stands still, a joule is worth cycles / energy. Those sets that the other objectives would be chosen
+// from are among these.
+static void try_product(struct search *s) {
+  try_one(s, BF_OBJECTIVE_CYCLES);
+  for (int round = 0; round < ROUNDS && s->count; round++) {
+    pick(s, BF_OBJECTIVE_EDP);
+    struct bf_point sum = sum_of(s);
+    double joule = sum.energy > 0 ? (round ? 1 : BEGIN) * sum.cycles / sum.energy : 0;
+    if (!(joule > 0) || tried(s, joule) || !add_set(s, plan_all(s->unit, joule), joule)) break;
+  }
+  try_others(s, BF_OBJECTIVE_EDP);
+  if (s->count && !energy_hopeless(s)) try_one(s, BF_OBJECTIVE_ENERGY);
+}
+
 static bool measures(const struct bf_unit *unit) {
   return unit->objective == BF_OBJECTIVE_EDP || (unit->opt_level >= MEASURING_LEVEL && unit->measure);
 }
@@ -170,11 +178,13 @@ static bool measures(const struct bf_unit *unit) {
 static struct bf_choice *search(struct bf_unit *unit) {
   struct search s = {.unit = unit, .picked = bf_alloc(unit->graph->nnodes + 1, sizeof *s.picked)};
   unsigned asked = unit->opt_level;
-  for (unit->opt_level = asked < MEASURING_LEVEL ? asked : MEASURING_LEVEL - 1; unit->opt_level <= asked; unit->opt_level++) try_level(&s);
+  for (unit->opt_level = asked < MEASURING_LEVEL ? asked : MEASURING_LEVEL - 1; unit->opt_level <= asked; unit->opt_level++) {
+    if (unit->objective == BF_OBJECTIVE_EDP) try_product(&s);
+    else try_one(&s, unit->objective);
+  }
   unit->opt_level = asked;
-  if (s.count && asked >= MEASURING_LEVEL) try_others(&s);
   struct bf_choice *choices = s.count ? bf_alloc(unit->graph->nnodes + 1, sizeof *choices) : NULL;
-  if (s.count) pick(&s);
+  if (s.count) pick(&s, unit->objective);
   for (size_t n = 0; choices && n < unit->graph->nnodes; n++) choices[n] = s.sets[s.picked[n]].choices[n];
   for (size_t k = 0; k < s.count; k++) {
     free(s.sets[k].choices);
