@@ -86,6 +86,25 @@ double bf_plan_port(const struct bf_planner *planner, double columns, double dis
   return columns * (cycles < 1 ? 1 : cycles) * ceil(times / planner->f.ports);
 }
 
+double bf_plan_tiles(const struct bf_planner *planner, double rows, double regions) {
+  double all = planner->f.pixels * rows;
+  return all < 0x1p60 && regions < 0x1p60 ? (double)bf_even_tiles(planner->unit->machine, (uint64_t)all, (uint64_t)regions) : ceil(all / planner->f.rows);
+}
+
+double bf_plan_loads(const struct bf_planner *planner, double tasks, double period, double run) {
+  const struct ap_machine *m = planner->unit->machine;
+  double ports = planner->f.ports, all = ceil(tasks / ports), served = 0;
+  if (!m->multicast || m->unlimited_caps || !(period < 0x1p60)) return all;
+  double different = (double)bf_loads_at_port(m, (uint64_t)period);
+  // In each wave the runs that it holds a part of.
+  for (double left = tasks; left > 0; left -= planner->f.caps) {
+    double wave = fmin(left, planner->f.caps), runs = ceil(wave / run);
+    served += fmin(ceil(wave / ports), runs * fmin(different, ceil(fmin(run, wave) / ports)));
+    if (left > 64 * planner->f.caps) return ceil(served * tasks / wave);
+  }
+  return fmin(all, served);
+}
+
 // The offered plan of the lowest score comes first, the others behind it.
 static void choose(struct bf_planner *planner) {
   int best = -1;

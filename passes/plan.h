@@ -85,6 +85,11 @@ void bf_plan_offer(struct bf_planner *planner, struct bf_plan plan);
 // Estimated cycles, without and with movement, and energy of joining partial sums (lower_join.c).
 struct bf_join_cost { double compute, cycles, caps, energy; };
 struct bf_join_cost bf_plan_join(const struct bf_planner *planner, double parts, double bits);
+// Tiles of the layer's pixels times `rows` in each of `regions` regions that load alike (bf_even_tiles).
+double bf_plan_tiles(const struct bf_planner *planner, double rows, double regions);
+// Loads that a port serves one after the other for `tasks` tiles whose loads repeat after `period` of them, `run` tiles at a time before others follow
+// that load something else; a multicast serves equal ones of a wave.
+double bf_plan_loads(const struct bf_planner *planner, double tasks, double period, double run);
 // Port cycles of moving `columns` bit columns with `distinct` different bits each, `times` over all CAPs at one port.
 double bf_plan_port(const struct bf_planner *planner, double columns, double distinct, double times);
 

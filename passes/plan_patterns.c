@@ -37,11 +37,11 @@ static void cost(const struct search *s, struct bf_plan *plan, const struct work
   const struct bf_planner *p = s->planner;
   const struct bf_plan_facts *f = &p->f;
   bool joined = plan->split > 1 || plan->keys > 1;
-  double rows = f->pixels * plan->keys, tile_rows = fmin(rows, f->rows), tiles = ceil(rows / f->rows);
-  double blocks = ceil(f->channels / (plan->keys * plan->group)), tasks = tiles * blocks * plan->split, waves = ceil(tasks / f->caps);
+  double rows = f->pixels * plan->keys, blocks = ceil(f->channels / (plan->keys * plan->group));
+  double tiles = bf_plan_tiles(p, plan->keys, blocks * plan->split), tile_rows = ceil(rows / tiles), tasks = tiles * blocks * plan->split, waves = ceil(tasks / f->caps);
   double columns = s->planes.count * ceil(f->taps / plan->split), pixels = tile_rows / plan->keys;
-  double at_port = ceil(tasks / f->ports), streams = fmin(at_port, waves * tiles * plan->split);
-  double loads = bf_plan_port(p, columns, pixels, (p->unit->machine->multicast ? streams : at_port) * f->ports);
+  double streams = bf_plan_loads(p, tasks, tiles, tiles * blocks);
+  double loads = bf_plan_port(p, columns, pixels, streams * f->ports);
   double stored = joined ? plan->group * acc_bits : 0, stores = bf_plan_port(p, stored, tile_rows, tasks);
   double own = joined ? 0 : plan->group * f->requant;
   plan->compute = waves * (w->cycles + own);

@@ -65,11 +65,10 @@ static void price(struct search *s, struct bf_plan *plan, const struct work *w) 
   const struct bf_plan_facts *f = &p->f;
   const struct ap_technology *tech = p->unit->tech;
   bool joined = plan->split > 1;
-  double tiles = ceil(f->pixels / f->rows), tile_rows = fmin(f->pixels, f->rows), blocks = ceil(f->channels / plan->group);
+  double blocks = ceil(f->channels / plan->group), tiles = bf_plan_tiles(p, 1, blocks * plan->split), tile_rows = ceil(f->pixels / tiles);
   double tasks = tiles * blocks * plan->split, waves = ceil(tasks / f->caps), x_bits = bf_mem_bits(p->conv->x->type);
   double own = joined ? 0 : plan->group * f->requant, stored = joined ? plan->group * (w->acc_bits + 1) : 0;
-  double at_port = ceil(tasks / f->ports), streams = at_port;
-  if (s->load && blocks > 1) streams = fmin(at_port, waves * ceil(plan->split * tiles / f->ports));  // tiles of the same rows and part meet at a port
+  double streams = s->load && blocks > 1 ? bf_plan_loads(p, tasks, tiles * plan->split, tasks) : ceil(tasks / f->ports);
   double loads = bf_plan_port(p, w->loaded * x_bits, tile_rows, streams * f->ports), stores = bf_plan_port(p, stored, tile_rows, tasks);
   // The slowest of many tasks counts: three standard deviations of the number of its nonzero digits, of which two fifths vary.
   double slowest = tasks > 1 ? 1 + 3 * sqrt(0.4 / fmax(1, f->digits * plan->group / plan->split) / waves) : 1;
