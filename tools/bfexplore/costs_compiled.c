@@ -30,7 +30,7 @@ static bool make(const struct bfx_settings *s, const struct bf_compile_options *
   struct bf_graph *base = bfx_network_load(s->network, 1, s->seed, diags);
   *out = (struct priced){.code = NULL};
   if (bfx_variant_make(&out->variant, base, profile, diags)) {
-    out->code = bfx_code_new(out->variant.graph, options, diags);
+    out->code = bfx_code_new(out->variant.graph, options, s->cache, diags);
   }
   if (out->code) {
     bfx_code_price(out->code, &options->tech, &out->price);
