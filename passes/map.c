@@ -24,7 +24,7 @@ static double requant_cycles(const struct bf_requant *rq, double bits) {
 
 static void weigh(struct bf_plan_facts *f, const struct bf_conv *conv, bool canonical) {
   uint32_t taps = bf_conv_taps(conv);
-  uint64_t digits = 0, sum = 0;
+  uint64_t digits = 0, sum = 0, zeros = 0;
   for (uint32_t oc = 0; oc < conv->out4[3]; oc++) {
     struct bf_conv_row row = bf_conv_row(conv, oc);
     for (uint32_t t = 0; t < taps; t++) {
@@ -32,10 +32,12 @@ static void weigh(struct bf_plan_facts *f, const struct bf_conv *conv, bool cano
       struct bf_digit_masks m = bf_digit_masks_of(w, canonical);
       digits += (unsigned)__builtin_popcountll(m.positive | m.negative);
       sum += (uint64_t)llabs(w);
+      zeros += w == 0;
     }
   }
   f->digits = (double)digits / f->channels;
   f->weight = (double)sum / (f->channels * f->taps);
+  f->zeros = (double)zeros / (f->channels * f->taps);
 }
 
 static struct bf_plan_facts facts_of(const struct bf_unit *unit, const struct bf_conv *conv, const struct bf_node *node) {

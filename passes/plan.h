@@ -60,6 +60,7 @@ struct bf_plan_facts {
   double x_bits, w_bits, acc_bits;     // of a whole sum
   double digits;                       // nonzero signed digits of an output channel's weights, mean
   double weight;                       // mean |w - zw|
+  double zeros;                        // part of the weights that are 0
   double requant;                      // cycles of a requantization with constants in the code
   double requant_rows;                 // the same with constants in the row
   bool uniform;                        // one requantization for all channels

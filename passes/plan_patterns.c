@@ -41,6 +41,11 @@ static void cost(const struct search *s, struct bf_plan *plan, const struct work
   double tiles = bf_plan_tiles(p, plan->keys, blocks * plan->split), tile_rows = ceil(rows / tiles), tasks = tiles * blocks * plan->split, waves = ceil(tasks / f->caps);
   double columns = s->planes.count * ceil(f->taps / plan->split), pixels = tile_rows / plan->keys;
   double streams = bf_plan_loads(p, tasks, tiles, tiles * fmax(1, blocks / p->conv->groups));  // blocks of a convolution group load alike
+  // A block that leaves out a tap whose weights are all zero loads something else than the others.
+  if (f->zeros > 0) {
+    double odd = 1 - pow(1 - pow(f->zeros, (double)plan->keys * plan->group), ceil(f->taps / plan->split));
+    streams = fmin(ceil(tasks / f->ports), streams + odd * tasks / f->ports);
+  }
   double loads = bf_plan_port(p, columns, pixels, streams * f->ports);
   double stored = joined ? plan->group * acc_bits : 0, stores = bf_plan_port(p, stored, tile_rows, tasks);
   double own = joined ? 0 : plan->group * f->requant;
