@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "backend/emit.h"
+#include "backend/measure.h"
 #include "isa/validate.h"
 #include "passes/builder.h"
 
@@ -21,6 +22,7 @@ struct counter {
 struct analysis {
   const struct bf_compile_options *options;
   struct bf_cost_cache *cache;
+  const struct bf_choice *given;
   struct counter all, gemm;        // gemm.maker NULL: not asked for
   struct bf_digest *keys;          // a node each
   size_t descs;                    // when the layer began
@@ -192,7 +194,11 @@ static bool run(struct analysis *a, const struct bf_graph *graph, struct bf_choi
   unit.take = take;
   unit.known = known;
   unit.take_context = a;
+  unit.given = a->given;
+  struct bf_measurer measurer = {.options = a->options, .cache = a->cache};
+  bf_measure_with(&unit, &measurer);
   bool ok = bf_pipeline_run(&unit, &pipeline);
+  bf_measurer_end(&measurer);
   if (ok && !unit.fields) {
     bf_error_file(diags, "--passes", "end the pipeline with lower,select,allocate", "the pipeline makes no code");
     ok = false;
@@ -211,12 +217,13 @@ static void begin(struct analysis *a, struct counter *c, uint32_t layers, uint64
 }
 
 struct ap_summary *bf_analyse(const struct bf_graph *graph, const struct bf_compile_options *options, struct bf_cost_cache *cache,
-                              struct bf_digest *keys, struct bf_code_details *details, struct bf_diags *diags) {
+                              const struct bf_choice *given, struct bf_digest *keys, struct bf_code_details *details, struct bf_diags *diags) {
   struct analysis *a = bf_alloc(1, sizeof *a);
   struct bf_digest *own = keys ? NULL : bf_alloc(graph->nnodes, sizeof *own);
   uint32_t layers = (uint32_t)graph->nnodes;
   a->options = options;
   a->cache = cache;
+  a->given = given;
   a->diags = diags;
   a->keys = keys ? keys : own;
   begin(a, &a->all, layers, details ? MANY_TILES : AP_MAX_TILES);

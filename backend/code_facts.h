@@ -10,6 +10,7 @@ struct bf_code_facts {
 #define BF_CODE_FACT(member, stage) uint64_t member;
 #define BF_TECHNOLOGY_FACT(member, stage, objective) double member;
 #include "backend/code_facts.def"
+  double leak_j;    // what a cell leaks in a cycle; an energy
   bool few_writes;  // ap_generator_features: of its microcode
 };
 enum bf_code_stage { BF_STAGE_CODE, BF_STAGE_PLAN };

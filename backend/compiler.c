@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backend/columns.h"
 #include "backend/emit.h"
+#include "backend/measure.h"
 #include "backend/merge.h"
 #include "ir/profile.h"
 
@@ -37,6 +38,8 @@ struct ap_program *bf_compile(const struct bf_graph *graph, const struct bf_comp
   struct bf_pipeline_options pipeline = bf_compile_pipeline(options);
   unit.take = take;
   unit.take_context = &taker;
+  struct bf_measurer measurer = {.options = options};
+  bf_measure_with(&unit, &measurer);
   struct ap_program *program = NULL;
   bf_emit_begin(&taker.emitter, graph, options);
   if (bf_pipeline_run(&unit, &pipeline)) {
@@ -44,6 +47,7 @@ struct ap_program *bf_compile(const struct bf_graph *graph, const struct bf_comp
     else bf_error_file(diags, "--passes", "end the pipeline with lower,select,allocate", "the pipeline makes no code");
   }
   bf_emit_free(&taker.emitter);
+  bf_measurer_end(&measurer);
   if (options->choices) {
     *options->choices = unit.choices;
     unit.choices = NULL;

@@ -7,7 +7,7 @@
 
 bool bf_cost_split_of(const struct bf_graph *graph, const struct bf_compile_options *options, struct bf_cost_split *out, struct bf_diags *diags) {
   struct bf_code_details details;
-  *out = (struct bf_cost_split){.summary = bf_analyse(graph, options, NULL, NULL, &details, diags)};
+  *out = (struct bf_cost_split){.summary = bf_analyse(graph, options, NULL, NULL, NULL, &details, diags)};
   if (!out->summary) return false;
   size_t count = graph->nnodes;
   struct ap_account *all = bf_alloc(count + 1, sizeof *all), *gemm = bf_alloc(count + 1, sizeof *gemm);

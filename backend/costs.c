@@ -34,7 +34,7 @@ struct bf_costs *bf_costs_analyse(const struct bf_graph *graph, const struct bf_
                                   struct bf_cost_cache *cache, struct bf_diags *diags) {
   struct bf_digest *keys = bf_alloc(graph->nnodes, sizeof *keys);
   bool cached = cache && plain(options);
-  struct ap_summary *summary = bf_analyse(graph, options, cached ? cache : NULL, keys, NULL, diags);
+  struct ap_summary *summary = bf_analyse(graph, options, cached ? cache : NULL, NULL, keys, NULL, diags);
   if (summary && cached && network) {
     struct bf_digest key = bf_network_key(network, options);
     bf_cost_cache_add_network(cache, &key, summary, keys);

@@ -80,9 +80,10 @@ struct bf_digest bf_layer_key(const struct bf_unit *unit, const struct bf_node *
   bf_hasher_text(&h, BF_BUILD_ID);
   add_setting(&h, unit->machine, unit->tech, unit->objective, unit->movement_off, BF_STAGE_CODE);
   bf_hasher_number(&h, unit->opt_level);
-  struct bf_plan plan = unit->choices[node->id].plan;
-  plan.compute = plan.cycles = plan.energy = 0;  // tell of other machines with the same choice
-  bf_hasher_add(&h, &plan, sizeof plan);
+  const struct bf_plan *plan = &unit->choices[node->id].plan;  // without its estimates, which tell of other machines with the same choice
+  const uint32_t parts[] = {plan->mapping, plan->scheme, plan->group, plan->split, plan->keys, plan->taps, plan->largest, plan->slots, plan->both};
+  bf_hasher_add(&h, parts, sizeof parts);
+  bf_hasher_add(&h, &plan->joule, sizeof plan->joule);
   add_node(&h, node);
   return bf_hasher_end(&h);
 }

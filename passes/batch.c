@@ -36,34 +36,46 @@ static double live_bits(const struct bf_graph *graph) {
   return most;
 }
 
-// The network's estimates for `times` images.
-static struct bf_plan estimate(const struct bf_unit *unit, uint32_t times) {
+// What estimates come to, an image. What the plans leave out of cycles and energy is left out here, too.
+struct sums { double cycles, energy; };
+
+static struct sums estimate(const struct bf_unit *unit, uint32_t times) {
   const struct ap_machine *m = unit->machine;
   double cells = (double)m->rows * m->clusters * m->caps_per_cluster;
-  struct bf_plan sum = {.compute = 0};
+  struct sums sum = {0, 0};
   for (size_t i = 0; i < unit->graph->nnodes; i++) {
     const struct bf_node *node = unit->graph->nodes[i];
     struct bf_plan plan = {.compute = 0};
     if (node->op == BF_OP_CONV2D || node->op == BF_OP_DENSE) plan = bf_plan_node(unit, node, times).plan;
     else plan.compute = plan.cycles = m->unlimited_caps ? OTHER_CYCLES : OTHER_CYCLES * ceil((double)node->output->elements * times / cells);
-    sum.compute += plan.compute;
-    sum.cycles += plan.cycles;
-    sum.energy += plan.energy;
+    sum.cycles += bf_plan_latency(unit, plan.compute, plan.cycles) / times;
+    sum.energy += bf_plan_energy(unit, &plan) / times;
   }
-  sum.compute /= times;
-  sum.cycles /= times;
-  sum.energy /= times;
   return sum;
+}
+
+// What the objective makes of `times` images: cycles, energy, or the product of plans that weigh both (passes/choose.c), an image.
+static double score(struct bf_unit *unit, uint32_t times) {
+  unit->joule = bf_plan_joule(unit);
+  struct sums sum = estimate(unit, times);
+  if (unit->objective != BF_OBJECTIVE_EDP) return unit->objective == BF_OBJECTIVE_ENERGY ? sum.energy : sum.cycles;
+  double best = sum.cycles * sum.energy;
+  for (int round = 0; round < 2 && sum.energy > 0; round++) {
+    unit->joule = sum.cycles / sum.energy;  // of as many images: both grow alike
+    sum = estimate(unit, times);
+    best = fmin(best, sum.cycles * sum.energy);
+  }
+  return best;
 }
 
 uint32_t bf_plan_batch(const struct bf_unit *unit, uint32_t most) {
   double held = floor((double)unit->machine->map_bits * unit->machine->clusters / fmax(live_bits(unit->graph), 1)), best_score = INFINITY;
   uint32_t best = 1;
+  struct bf_unit own = *unit;
   if (held < most) most = held < 1 ? 1 : (uint32_t)held;
   for (uint32_t times = 1, next; times; times = next) {
-    struct bf_plan plan = estimate(unit, times);
-    double score = bf_plan_score(unit, &plan);
-    if (score < best_score) best_score = score, best = times;
+    double now = score(&own, times);
+    if (now < best_score) best_score = now, best = times;
     next = times == most ? 0 : 2 * times < most ? 2 * times : most;
   }
   return best;

@@ -120,26 +120,42 @@ static void hand_on(struct bf_lower *l) {
   if (!unit->part(unit, false)) l->failed = true;
 }
 
-#define EVEN_PART 10  // one more tile for so many, at most, if that takes further waves
+#define MOST_MORE 4096  // tiles
+#define EVEN_PART 10    // one more tile for so many, at most, if that takes further waves
 
 void bf_lower_region(struct bf_lower *l, const uint32_t rows[4]) { bf_lower_region_tiles(l, rows, l->unit->machine->rows); }
 
-// Rows of a tile with which a region's tiles spread evenly over the clusters: tile i of an epoch belongs to cluster i mod clusters, so
-// that then equal tiles of several regions meet at one port, where a multicast serves them all.
-static uint32_t even_tile_rows(const struct ap_machine *machine, const uint32_t rows[4], uint64_t regions) {
-  uint64_t total = 1, clusters = machine->clusters;
-  for (int i = 0; i < 4; i++) total *= rows[i];
-  uint64_t tiles = (total + machine->rows - 1) / machine->rows, even = (tiles + clusters - 1) / clusters * clusters;
-  if (!machine->multicast || machine->unlimited_caps || tiles < 2) return machine->rows;
-  for (; even == clusters && clusters % 2 == 0 && clusters / 2 >= tiles; even = clusters) clusters /= 2;
-  uint64_t caps = (uint64_t)machine->clusters * machine->caps_per_cluster;
-  bool same_waves = (regions * even + caps - 1) / caps == (regions * tiles + caps - 1) / caps;
-  if (!same_waves && EVEN_PART * (even - tiles) > tiles) return machine->rows;
-  return (uint32_t)((total + even - 1) / even);
+static uint64_t gcd(uint64_t a, uint64_t b) {
+  while (b) {
+    uint64_t rest = a % b;
+    a = b;
+    b = rest;
+  }
+  return a;
+}
+
+uint64_t bf_loads_at_port(const struct ap_machine *machine, uint64_t period) { return period / gcd(period, machine->clusters); }
+
+uint64_t bf_even_tiles(const struct ap_machine *machine, uint64_t rows, uint64_t regions) {
+  uint64_t tiles = (rows + machine->rows - 1) / machine->rows, caps = (uint64_t)machine->clusters * machine->caps_per_cluster, best = tiles;
+  if (!machine->multicast || machine->unlimited_caps || tiles < 2) return tiles;
+  uint64_t waves = (regions * tiles + caps - 1) / caps, most = (tiles + machine->clusters - 1) / machine->clusters * machine->clusters;
+  if (most > tiles + MOST_MORE) most = tiles + MOST_MORE;
+  for (uint64_t even = tiles; even <= most && even <= rows; even++) {
+    uint64_t tile_rows = (rows + even - 1) / even;
+    if ((rows + tile_rows - 1) / tile_rows != even) continue;
+    bool same_waves = (regions * even + caps - 1) / caps == waves;
+    if (!same_waves && EVEN_PART * (even - tiles) > tiles) break;
+    if (bf_loads_at_port(machine, even) < bf_loads_at_port(machine, best)) best = even;
+  }
+  return best;
 }
 
 void bf_lower_region_shared(struct bf_lower *l, const uint32_t rows[4], uint64_t regions) {
-  bf_lower_region_tiles(l, rows, even_tile_rows(l->unit->machine, rows, regions));
+  uint64_t total = 1;
+  for (int i = 0; i < 4; i++) total *= rows[i];
+  uint64_t tiles = bf_even_tiles(l->unit->machine, total, regions);
+  bf_lower_region_tiles(l, rows, tiles > 1 ? (uint32_t)((total + tiles - 1) / tiles) : l->unit->machine->rows);
 }
 
 void bf_lower_region_tiles(struct bf_lower *l, const uint32_t rows[4], uint32_t tile_rows) {

@@ -42,6 +42,12 @@ void bf_shape4(const struct bf_tensor *tensor, uint32_t shape[4]);
 // the rest of the pipeline runs on those that are complete, as soon as they are many.
 void bf_lower_layer(struct bf_lower *l, const char *mapping, unsigned bits_w, unsigned bits_a);
 void bf_lower_region(struct bf_lower *l, const uint32_t rows[4]);
+// Tile i of an epoch belongs to cluster i mod clusters. Of tiles whose loads repeat after `period` of them, so many different ones meet at a port,
+// where a multicast serves equal ones of a wave.
+uint64_t bf_loads_at_port(const struct ap_machine *machine, uint64_t period);
+// Tiles for `rows` rows in each of `regions` regions over the same rows: with the fewest different loads at a port that costs no further wave, or a tenth more
+// tiles at most.
+uint64_t bf_even_tiles(const struct ap_machine *machine, uint64_t rows, uint64_t regions);
 // The same for one of `regions` regions of an epoch that load the same: perhaps fewer rows a tile, so that loads can be shared.
 void bf_lower_region_shared(struct bf_lower *l, const uint32_t rows[4], uint64_t regions);
 // The same with fewer rows a tile (1 up to the machine's).

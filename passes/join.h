@@ -22,10 +22,10 @@ struct bf_join_plan {
   bool pixels;
   struct bf_join_cost cost;  // with the requantization
 };
-// What the objective makes of a cost.
+// What unit->joule makes of a cost.
 double bf_join_score(const struct bf_unit *unit, const struct bf_join_cost *cost);
-// Cost of `cycles` in all of `rows` rows.
-struct bf_join_cost bf_join_rows_cost(double rows, double cycles);
+// Cost of `cycles` in all of `rows` rows of `caps` CAPs.
+struct bf_join_cost bf_join_rows_cost(double rows, double caps, double cycles);
 // The plan of the lowest score.
 struct bf_join_plan bf_join_plan_of(const struct bf_unit *unit, const struct bf_join_shape *shape);
 

@@ -14,6 +14,7 @@ void bf_lower_conv(struct bf_lower *l) {
   bf_conv_of(l->node, &conv);
   const struct bf_plan *plan = &l->unit->choices[l->node->id].plan;
   uint64_t taps = (uint64_t)conv.kernel[0] * conv.kernel[1] * conv.in4[3];
+  l->unit->joule = plan->joule;
   bf_lower_layer(l, mapping_of[plan->mapping], conv.w->type.bits, conv.x->type.bits);
   if (taps > 65536) {
     bf_lower_fail(l, "use fewer input channels", "%llu taps in a window, at most 65536 are possible", (unsigned long long)taps);

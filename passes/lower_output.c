@@ -100,7 +100,8 @@ static bool rows_better(const struct bf_unit *unit, const struct bf_node *node, 
                                 .bits = bf_bits(rule->hi), .out_bits = bf_mem_bits(node->output->type), .rows_cycles = INFINITY,
                                 .code_cycles = bf_requant_code_cycles(&node->attrs.requant, rule->hi)};
   double rows = shape.pixels * shape.channels, caps = m->unlimited_caps ? INFINITY : (double)m->clusters * m->caps_per_cluster;
-  struct bf_join_cost here = bf_join_rows_cost(rows, fmax(1, ceil(ceil(rows / m->rows) / caps)) * rule->cycles);
+  double tiles = ceil(rows / m->rows);
+  struct bf_join_cost here = bf_join_rows_cost(rows, fmin(tiles, caps), fmax(1, ceil(tiles / caps)) * rule->cycles);
   struct bf_join_cost there = bf_join_plan_of(unit, &shape).cost;
   return bf_join_score(unit, &here) <= bf_join_score(unit, &there);
 }

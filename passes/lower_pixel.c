@@ -45,10 +45,10 @@ bool *bf_conv_common_loads(const struct bf_unit *unit, const struct bf_conv *con
       used += here;
     }
     // A multicast takes the time of one load; in energy, each CAP's counts.
-    if (unit->objective == BF_OBJECTIVE_CYCLES && all == taps) break;
+    if (!(unit->joule > 0) && all == taps) break;
   }
   free(rows);
-  if (unit->objective == BF_OBJECTIVE_CYCLES || UNUSED_PART * (all * regions - used) <= all * regions) return load;
+  if (!(unit->joule > 0) || UNUSED_PART * (all * regions - used) <= all * regions) return load;
   free(load);
   return NULL;
 }

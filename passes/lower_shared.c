@@ -39,7 +39,7 @@ static uint32_t accumulate(struct layer *y, struct bf_region *region, uint32_t d
   uint32_t count = end - oc, window = y->plan->taps, slots = y->plan->slots;
   for (;;) {
     struct bf_shared s = {.region = region, .conv = y->conv, .oc = oc, .count = count, .taps = taps, .window = window, .largest = y->plan->largest,
-                          .slots = slots, .desc = desc, .load = y->load, .both = y->l->unit->opt_level > 2};
+                          .slots = slots, .desc = desc, .load = y->load, .both = y->plan->both};
     struct bf_shared_size size = bf_shared_accumulate(&s, y->acc);
     bool ok = size.fits && !size.wrong;
     if (size.wrong) bf_lower_fail(y->l, NULL, "internal: common sums are not the weights'");

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pass `map`: chooses how each layer is put into rows and code, by estimated cost.
-// Precondition: a verified graph. Postcondition: unit->choices holds a choice for every node.
+// How a layer is put into rows and code: the best plan of each scheme by estimated cost.
 #include <math.h>
 #include <stdlib.h>
 
@@ -25,7 +24,7 @@ static double requant_cycles(const struct bf_requant *rq, double bits) {
 
 static void weigh(struct bf_plan_facts *f, const struct bf_conv *conv, bool canonical) {
   uint32_t taps = bf_conv_taps(conv);
-  uint64_t digits = 0, sum = 0;
+  uint64_t digits = 0, sum = 0, zeros = 0;
   for (uint32_t oc = 0; oc < conv->out4[3]; oc++) {
     struct bf_conv_row row = bf_conv_row(conv, oc);
     for (uint32_t t = 0; t < taps; t++) {
@@ -33,10 +32,12 @@ static void weigh(struct bf_plan_facts *f, const struct bf_conv *conv, bool cano
       struct bf_digit_masks m = bf_digit_masks_of(w, canonical);
       digits += (unsigned)__builtin_popcountll(m.positive | m.negative);
       sum += (uint64_t)llabs(w);
+      zeros += w == 0;
     }
   }
   f->digits = (double)digits / f->channels;
   f->weight = (double)sum / (f->channels * f->taps);
+  f->zeros = (double)zeros / (f->channels * f->taps);
 }
 
 static struct bf_plan_facts facts_of(const struct bf_unit *unit, const struct bf_conv *conv, const struct bf_node *node) {
@@ -59,15 +60,23 @@ double bf_plan_latency(const struct bf_unit *unit, double compute, double cycles
   return isinf(cycles) ? cycles : cycles - unit->movement_off * (cycles - compute);
 }
 
+double bf_plan_joule(const struct bf_unit *unit) { return unit->objective == BF_OBJECTIVE_ENERGY ? INFINITY : 0; }
+
+double bf_plan_energy(const struct bf_unit *unit, const struct bf_plan *plan) {
+  const struct ap_machine *m = unit->machine;
+  if (!unit->tech || !isfinite(plan->cycles)) return plan->energy;
+  return plan->energy + unit->tech->leakage_w_per_cell * m->rows * m->columns * plan->caps * plan->cycles / m->clock_hz;
+}
+
 double bf_plan_score(const struct bf_unit *unit, const struct bf_plan *plan) {
-  switch (unit->objective) {
-  case BF_OBJECTIVE_ENERGY: return plan->energy;
-  case BF_OBJECTIVE_EDP: return plan->energy * bf_plan_latency(unit, plan->compute, plan->cycles);
-  default: return bf_plan_latency(unit, plan->compute, plan->cycles);
-  }
+  double cycles = bf_plan_latency(unit, plan->compute, plan->cycles);
+  if (!(unit->joule > 0)) return cycles;
+  double energy = bf_plan_energy(unit, plan);
+  return isinf(unit->joule) ? energy : cycles + unit->joule * energy;
 }
 
 void bf_plan_offer(struct bf_planner *planner, struct bf_plan plan) {
+  plan.joule = planner->unit->joule;
   double now = bf_plan_score(planner->unit, &plan);
   if (!(now < planner->scores[plan.scheme])) return;
   planner->scores[plan.scheme] = now;
@@ -77,6 +86,25 @@ void bf_plan_offer(struct bf_planner *planner, struct bf_plan plan) {
 double bf_plan_port(const struct bf_planner *planner, double columns, double distinct, double times) {
   double cycles = ceil(distinct / planner->f.port_bits);
   return columns * (cycles < 1 ? 1 : cycles) * ceil(times / planner->f.ports);
+}
+
+double bf_plan_tiles(const struct bf_planner *planner, double rows, double regions) {
+  double all = planner->f.pixels * rows;
+  return all < 0x1p60 && regions < 0x1p60 ? (double)bf_even_tiles(planner->unit->machine, (uint64_t)all, (uint64_t)regions) : ceil(all / planner->f.rows);
+}
+
+double bf_plan_loads(const struct bf_planner *planner, double tasks, double period, double run) {
+  const struct ap_machine *m = planner->unit->machine;
+  double ports = planner->f.ports, all = ceil(tasks / ports), served = 0;
+  if (!m->multicast || m->unlimited_caps || !(period < 0x1p60)) return all;
+  double different = (double)bf_loads_at_port(m, (uint64_t)period);
+  // In each wave the runs that it holds a part of.
+  for (double left = tasks; left > 0; left -= planner->f.caps) {
+    double wave = fmin(left, planner->f.caps), runs = ceil(wave / run);
+    served += fmin(ceil(wave / ports), runs * fmin(different, ceil(fmin(run, wave) / ports)));
+    if (left > 64 * planner->f.caps) return ceil(served * tasks / wave);
+  }
+  return fmin(all, served);
 }
 
 // The offered plan of the lowest score comes first, the others behind it.
@@ -105,16 +133,6 @@ struct bf_choice bf_plan_node(const struct bf_unit *unit, const struct bf_node *
     if (planner.choice.plan.mapping != BF_MAPPING_AUTO) break;
   }
   return planner.choice;
-}
-
-bool bf_pass_map(struct bf_unit *unit) {
-  free(unit->choices);
-  unit->choices = bf_alloc(unit->graph->nnodes + 1, sizeof *unit->choices);
-  for (size_t i = 0; i < unit->graph->nnodes; i++) {
-    const struct bf_node *node = unit->graph->nodes[i];
-    if (node->op == BF_OP_CONV2D || node->op == BF_OP_DENSE) unit->choices[i] = bf_plan_node(unit, node, 1);
-  }
-  return true;
 }
 
 void bf_plan_print(const struct bf_plan *plan, struct bf_buf *out) {

@@ -10,6 +10,9 @@
 
 enum bf_objective { BF_OBJECTIVE_CYCLES, BF_OBJECTIVE_ENERGY, BF_OBJECTIVE_EDP, BF_OBJECTIVE_COUNT };
 
+// What a node costs: cycles without and with loads and stores, J.
+struct bf_node_cost { double compute, cycles, energy; };
+
 // What passes work on.
 struct bf_unit {
   const struct bf_graph *graph;
@@ -19,6 +22,11 @@ struct bf_unit {
   enum bf_objective objective;
   double movement_off;            // part of the waiting for loads and stores that plans leave out: 0 none, 1 all, as the closed formulas have it
   const struct ap_technology *tech;  // for energies; NULL: cycles decide alone
+  double joule;                   // what a joule is worth now, in cycles (struct bf_plan); set by the passes
+  const struct bf_choice *given;  // if not NULL: `map` takes these choices, by node
+  // The exact costs of all nodes with these choices, for `map` (may be NULL: estimates decide). False: code for them cannot be made.
+  bool (*measure)(const struct bf_unit *unit, const struct bf_choice *choices, struct bf_node_cost *costs);
+  void *measure_context;
   struct bf_choice *choices;      // a node each; NULL before `map`
   struct bf_fprogram *fields;     // NULL before `lower`
   bool selected, allocated;       // what unit->fields holds now

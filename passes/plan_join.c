@@ -23,18 +23,19 @@ static void add_stage(struct bf_join_cost *cost, const struct place *p, double t
   double compute = (count - 1) * 8 * (bits + 0.5 * log2(count)) + then;
   double exposed = (fmin(count, 2) * bits + out) * column;
   double port = ceil(tiles / p->ports) * (count * bits + out) * column;
+  cost->caps = fmax(cost->caps, fmin(tiles, p->caps));
   cost->compute += waves * compute;
   cost->cycles += fmax(waves * (compute + exposed), port);
   cost->energy += tiles * rows * (compute * ROW_CYCLE_J + (count * bits + out) * p->bit_j);
 }
 
 double bf_join_score(const struct bf_unit *unit, const struct bf_join_cost *cost) {
-  struct bf_plan plan = {.compute = cost->compute, .cycles = cost->cycles, .energy = cost->energy};
+  struct bf_plan plan = {.compute = cost->compute, .cycles = cost->cycles, .caps = cost->caps, .energy = cost->energy};
   return bf_plan_score(unit, &plan);
 }
 
-struct bf_join_cost bf_join_rows_cost(double rows, double cycles) {
-  return (struct bf_join_cost){cycles, cycles, rows * cycles * ROW_CYCLE_J};
+struct bf_join_cost bf_join_rows_cost(double rows, double caps, double cycles) {
+  return (struct bf_join_cost){cycles, cycles, caps, rows * cycles * ROW_CYCLE_J};
 }
 
 static struct bf_join_plan with_radix(const struct place *p, const struct bf_join_shape *s, uint32_t radix, bool pixels) {
@@ -51,13 +52,13 @@ static struct bf_join_plan with_radix(const struct place *p, const struct bf_joi
   }
   double rows = pixels ? s->pixels : outputs, times = pixels ? s->channels : 1;
   add_stage(&plan.cost, p, times * ceil(rows / p->rows), fmin(rows, p->rows), parts, bits, pixels ? s->code_cycles : s->rows_cycles, s->out_bits);
-  if (pixels && parts * s->channels > MOST_TAPS) plan.cost = (struct bf_join_cost){INFINITY, INFINITY, INFINITY};
+  if (pixels && parts * s->channels > MOST_TAPS) plan.cost = (struct bf_join_cost){INFINITY, INFINITY, 0, INFINITY};
   return plan;
 }
 
 struct bf_join_plan bf_join_plan_of(const struct bf_unit *unit, const struct bf_join_shape *shape) {
   struct place p = place_of(unit);
-  struct bf_join_plan best = {.cost = {INFINITY, INFINITY, INFINITY}};
+  struct bf_join_plan best = {.cost = {INFINITY, INFINITY, 0, INFINITY}};
   double best_score = INFINITY;
   for (uint32_t radix = 2;; radix = radix < 4 ? radix + 1 : radix * 2) {
     if (radix > shape->parts) radix = shape->parts;

@@ -53,6 +53,7 @@ void bf_plan_mac(struct bf_planner *pl) {
   struct bf_plan plan = {.mapping = BF_MAPPING_MAC, .scheme = BF_SCHEME_PRODUCTS, .group = 1, .split = (uint32_t)parts, .keys = 1, .taps = 1};
   plan.compute = fmax(waves, portions) * per_row + join.compute;
   plan.cycles = fmax(fmax(waves, portions) * per_row, port) + join.cycles;
+  plan.caps = fmax(fmin(tiles, f->caps), join.caps);
   plan.energy = rows * per_row * ROW_CYCLE_J + join.energy;
   if (pl->unit->tech) plan.energy += rows * (2 * bits + levels) * pl->unit->tech->load_bit_j;
   bf_plan_offer(pl, plan);

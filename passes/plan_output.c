@@ -2,6 +2,7 @@
 // Candidates of the scheme `stored`: into how many parts the taps are split.
 #include <math.h>
 
+#include "passes/join.h"
 #include "passes/stored.h"
 
 #define ROW_CYCLE_J 5.41e-15  // sram16's mean; only for choosing
@@ -20,7 +21,7 @@ static void offer(struct bf_planner *p, const struct bf_stored *s, double split)
   double x_distinct = fmax(1, ceil(tile_rows / f->channels)), w_distinct = fmin(f->channels, tile_rows);
   double port = bf_plan_port(p, taps * s->x_bits, x_distinct, tiles) + bf_plan_port(p, taps * s->w_bits, w_distinct, tiles);
   struct bf_plan plan = {.mapping = BF_MAPPING_OUTPUT, .scheme = BF_SCHEME_STORED, .group = 1, .split = (uint32_t)split, .keys = 1, .taps = 1};
-  struct bf_join_cost join = {f->requant_rows, f->requant_rows, rows * f->requant_rows * ROW_CYCLE_J};
+  struct bf_join_cost join = bf_join_rows_cost(rows, 0, f->requant_rows);
   if (split > 1) {
     join = bf_plan_join(p, split, sum_bits);
     port += bf_plan_port(p, sum_bits, tile_rows, tiles);
@@ -29,6 +30,7 @@ static void offer(struct bf_planner *p, const struct bf_stored *s, double split)
   if (split == 1) join.compute *= waves, join.cycles *= waves;
   plan.compute = waves * compute + join.compute;
   plan.cycles = fmax(waves * (compute + exposed), port) + join.cycles;
+  plan.caps = fmax(fmin(tiles, f->caps), join.caps);
   plan.energy = rows * f->taps * (compute / taps) * ROW_CYCLE_J + join.energy;
   if (p->unit->tech) plan.energy += rows * f->taps * product * p->unit->tech->load_bit_j;
   bf_plan_offer(p, plan);

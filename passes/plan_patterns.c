@@ -37,15 +37,21 @@ static void cost(const struct search *s, struct bf_plan *plan, const struct work
   const struct bf_planner *p = s->planner;
   const struct bf_plan_facts *f = &p->f;
   bool joined = plan->split > 1 || plan->keys > 1;
-  double rows = f->pixels * plan->keys, tile_rows = fmin(rows, f->rows), tiles = ceil(rows / f->rows);
-  double blocks = ceil(f->channels / (plan->keys * plan->group)), tasks = tiles * blocks * plan->split, waves = ceil(tasks / f->caps);
+  double rows = f->pixels * plan->keys, blocks = ceil(f->channels / (plan->keys * plan->group));
+  double tiles = bf_plan_tiles(p, plan->keys, blocks * plan->split), tile_rows = ceil(rows / tiles), tasks = tiles * blocks * plan->split, waves = ceil(tasks / f->caps);
   double columns = s->planes.count * ceil(f->taps / plan->split), pixels = tile_rows / plan->keys;
-  double at_port = ceil(tasks / f->ports), streams = fmin(at_port, waves * tiles * plan->split);
-  double loads = bf_plan_port(p, columns, pixels, (p->unit->machine->multicast ? streams : at_port) * f->ports);
+  double streams = bf_plan_loads(p, tasks, tiles, tiles * fmax(1, blocks / p->conv->groups));  // blocks of a convolution group load alike
+  // A block that leaves out a tap whose weights are all zero loads something else than the others.
+  if (f->zeros > 0) {
+    double odd = 1 - pow(1 - pow(f->zeros, (double)plan->keys * plan->group), ceil(f->taps / plan->split));
+    streams = fmin(ceil(tasks / f->ports), streams + odd * tasks / f->ports);
+  }
+  double loads = bf_plan_port(p, columns, pixels, streams * f->ports);
   double stored = joined ? plan->group * acc_bits : 0, stores = bf_plan_port(p, stored, tile_rows, tasks);
   double own = joined ? 0 : plan->group * f->requant;
   plan->compute = waves * (w->cycles + own);
   plan->cycles = fmax(plan->compute + waves * stored * ceil(tile_rows / f->port_bits), loads + stores);
+  plan->caps = fmin(tasks, f->caps);
   struct work all = *w;
   all.store_bits = stored;
   plan->energy = rows * blocks * plan->split * (row_energy(p->unit, &all, columns) + own * 5.41e-15);
@@ -53,6 +59,7 @@ static void cost(const struct search *s, struct bf_plan *plan, const struct work
   struct bf_join_cost join = bf_plan_join(p, plan->split, acc_bits);
   plan->compute += join.compute;
   plan->cycles += join.cycles;
+  plan->caps = fmax(plan->caps, join.caps);
   plan->energy += join.energy;
 }
 
@@ -123,8 +130,9 @@ static int by_score(const void *a, const void *b) {
 void bf_plan_patterns(struct bf_planner *p) {
   static const uint32_t splits[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024};
   if (!(p->unit->machine->features & AP_FEATURE_WIDE_WRITE)) return;
-  // For one image they seldom win where movement counts, and make long code: only if all is asked for.
-  if (p->unit->opt_level < 2 || (p->unit->opt_level == 2 && p->conv->in4[0] == 1)) return;
+  // For one image they seldom win where movement counts, and make long code: only if all is asked for, or cycles and energy.
+  bool both = p->unit->joule > 0 && isfinite(p->unit->joule);
+  if (p->unit->opt_level < 2 || (p->unit->opt_level == 2 && p->conv->in4[0] == 1 && !both)) return;
   struct search s = {.planner = p, .planes = bf_pattern_planes_of(p->conv)};
   for (unsigned i = 0; i < BF_COUNT(splits) && splits[i] * p->f.channels <= 65536; i++)
     if (splits[i] == 1 || splits[i] * 2 <= p->f.taps) try_split(&s, splits[i]);

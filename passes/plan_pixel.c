@@ -19,6 +19,7 @@ static struct bf_plan estimate(const struct bf_planner *p, double g, double s) {
   double port = s > 1 ? bf_plan_port(p, 2 * f->acc_bits, tile_rows, regions * g * s) : 0;
   double loads = bf_plan_port(p, f->x_bits * f->taps / s, tile_rows, row_tiles * s * ceil(f->channels / g) / (p->unit->machine->multicast ? fmin(ceil(f->channels / g), p->unit->machine->caps_per_cluster) : 1));
   plan.cycles = fmax(plan.compute, loads) + port;
+  plan.caps = fmin(regions * s, f->caps);
   plan.energy = f->pixels * f->channels * (sum * s + join + f->requant) * 5.41e-15;
   return plan;
 }

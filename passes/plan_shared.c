@@ -38,9 +38,8 @@ static struct work sample(struct search *s, const struct bf_plan *plan) {
   clear(&s->region);
   struct bf_shared shared = {.region = &s->region, .conv = conv, .oc = oc, .count = bf_conv_group_end(conv, oc, plan->group) - oc,
                              .taps = bf_conv_part(bf_conv_taps(conv), 0, plan->split), .window = plan->taps, .largest = plan->largest,
-                             
                              .load = plan->group < s->planner->f.channels ? s->load : NULL, .slots = plan->slots,
-                             .both = s->planner->unit->opt_level > 2, .windows_most = windows < SAMPLED_WINDOWS ? SAMPLED_WINDOWS : windows};
+                             .both = plan->both, .windows_most = windows < SAMPLED_WINDOWS ? SAMPLED_WINDOWS : windows};
   struct bf_shared_size size = bf_shared_accumulate(&shared, acc);
   struct work w = {.loaded = size.loaded, .slots = size.slots, .columns = bf_region_columns(&s->region),
                    .finishing = AP_FLAG_COLUMNS + REQUANT_COLUMNS, .fits = size.fits};
@@ -66,16 +65,16 @@ static void price(struct search *s, struct bf_plan *plan, const struct work *w) 
   const struct bf_plan_facts *f = &p->f;
   const struct ap_technology *tech = p->unit->tech;
   bool joined = plan->split > 1;
-  double tiles = ceil(f->pixels / f->rows), tile_rows = fmin(f->pixels, f->rows), blocks = ceil(f->channels / plan->group);
+  double blocks = ceil(f->channels / plan->group), tiles = bf_plan_tiles(p, 1, blocks * plan->split), tile_rows = ceil(f->pixels / tiles);
   double tasks = tiles * blocks * plan->split, waves = ceil(tasks / f->caps), x_bits = bf_mem_bits(p->conv->x->type);
   double own = joined ? 0 : plan->group * f->requant, stored = joined ? plan->group * (w->acc_bits + 1) : 0;
-  double at_port = ceil(tasks / f->ports), streams = at_port;
-  if (s->load && blocks > 1) streams = fmin(at_port, waves * ceil(plan->split * tiles / f->ports));  // tiles of the same rows and part meet at a port
+  double streams = s->load && blocks > 1 ? bf_plan_loads(p, tasks, tiles * plan->split, tasks) : ceil(tasks / f->ports);
   double loads = bf_plan_port(p, w->loaded * x_bits, tile_rows, streams * f->ports), stores = bf_plan_port(p, stored, tile_rows, tasks);
   // The slowest of many tasks counts: three standard deviations of the number of its nonzero digits, of which two fifths vary.
   double slowest = tasks > 1 ? 1 + 3 * sqrt(0.4 / fmax(1, f->digits * plan->group / plan->split) / waves) : 1;
   plan->compute = waves * (w->cycles * slowest + own);
   plan->cycles = fmax(plan->compute + waves * stored * ceil(tile_rows / f->port_bits), loads + stores);
+  plan->caps = fmin(tasks, f->caps);
   double row = w->energy + own * 5.41e-15;
   if (tech) row += w->loaded * x_bits * tech->load_bit_j + stored * tech->store_bit_j;
   plan->energy = f->pixels * blocks * plan->split * row;
@@ -83,6 +82,7 @@ static void price(struct search *s, struct bf_plan *plan, const struct work *w) 
   struct bf_join_cost join = bf_plan_join(p, plan->split, w->acc_bits + 1);
   plan->compute += join.compute;
   plan->cycles += join.cycles;
+  plan->caps = fmax(plan->caps, join.caps);
   plan->energy += join.energy;
 }
 
@@ -130,7 +130,7 @@ static void try_shapes(struct search *s, uint32_t group, uint32_t split, struct 
     for (unsigned w = 0; w < BF_COUNT(windows) && windows[w] <= part; w++)
       for (unsigned k = 0; k < BF_COUNT(slots); k++) {
         struct bf_plan plan = {.mapping = BF_MAPPING_PIXEL, .scheme = BF_SCHEME_SHARED, .group = group, .split = split, .keys = 1,
-                               .taps = windows[w], .largest = largest, .slots = slots[k]};
+                               .taps = windows[w], .largest = largest, .slots = slots[k], .both = s->planner->unit->opt_level > 2};
         if (largest > 1 && (!plan.slots || f->w_bits < 3 || plan.taps > 4)) continue;
         if (largest == 1 && windows[w] == 1 && plan.slots) continue;
         uint32_t most = most_channels(s->planner, &plan);

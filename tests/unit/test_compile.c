@@ -169,6 +169,8 @@ static const struct setup setups[] = {
     {"research", 6, 0, 0, BF_MAPPING_MAC, BF_OBJECTIVE_EDP, 1, 0},
     {"edge", 9, 0, 0, BF_MAPPING_MAC, BF_OBJECTIVE_CYCLES, 2, 60000},  // memory for a few channels at a time
     {"research", 0, 0, 2, BF_MAPPING_MAC, BF_OBJECTIVE_CYCLES, 2, 60000},
+    {"bf-imna-lr", 11, 0, 0, BF_MAPPING_AUTO, BF_OBJECTIVE_EDP, 3, 0},  // layers chosen by different prices of energy
+    {"edge", 0, 0, 2, BF_MAPPING_AUTO, BF_OBJECTIVE_EDP, 2, 0},
 };
 
 static void test_random_networks(void **state) {

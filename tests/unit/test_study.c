@@ -208,7 +208,7 @@ static void test_variant_runs(void **state) {
     bfx_profile_add(&profile, "default", widths[i][0], widths[i][1]);
     assert_true(bfx_variant_make(&v, tiny_graph(&diags), &profile, &diags));
     struct ap_program *p = bf_compile(v.graph, &options, &diags);
-    struct bfx_code *code = bfx_code_new(v.graph, &options, &diags);
+    struct bfx_code *code = bfx_code_new(v.graph, &options, NULL, &diags);
     assert_true(p && code);
     struct bfx_price price;
     struct ap_account *layers = bf_alloc(p->nlayers, sizeof *layers), total = {0};
@@ -296,7 +296,7 @@ static void test_price(void **state) {
   for (size_t t = 0; t < BF_COUNT(techs); t++) {
     ap_technology_free(&options.tech);
     assert_true(ap_technology_load(techs[t], &options.tech, &diags));
-    struct bfx_code *code = bfx_code_new(g, &options, &diags);
+    struct bfx_code *code = bfx_code_new(g, &options, NULL, &diags);
     struct ap_program *program = bf_compile(g, &options, &diags);
     assert_true(code && program);
     for (double vdd = 0.5; vdd <= 1; vdd += 0.25) {

@@ -30,7 +30,7 @@ static bool make(struct bf_graph *base, const struct bf_compile_options *options
                  struct bf_diags *diags) {
   *out = (struct priced){.code = NULL};
   if (bfx_variant_make(&out->variant, base, profile, diags)) {
-    out->code = bfx_code_new(out->variant.graph, options, diags);
+    out->code = bfx_code_new(out->variant.graph, options, s->cache, diags);
   }
   if (out->code) {
     bfx_code_price(out->code, &options->tech, &out->price);

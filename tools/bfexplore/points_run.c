@@ -67,7 +67,7 @@ static bool make(struct running *r, const struct bfx_point *point, struct made *
   ok = bfx_variant_make(&m->variant, base, &profile, &m->diags) && ok;
   if (ok) {
     mean_bits(m);
-    m->code = bfx_code_new(m->variant.graph, &options, &m->diags);
+    m->code = bfx_code_new(m->variant.graph, &options, NULL, &m->diags);
   }
   bfx_profile_free(&profile);
   ap_technology_free(&options.tech);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command `precision`: from a network, sensitivities and costs to a profile.
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,8 @@
 #include "tools/bfexplore/precision.h"
 #include "tools/bfexplore/variant.h"
 
+#define MOST_COMPILATIONS 12  // of choices, to keep the budgets as compiled
+
 struct work {
   struct bfx_settings settings;
   struct bf_diags diags;
@@ -15,7 +18,7 @@ struct work {
   struct bfx_layers layers;
   struct bfx_costs costs;
   struct bfx_problem problem;
-  struct bfx_limit limits[BFX_MAX_OPTIONS];
+  struct bfx_limit limits[BFX_MAX_OPTIONS], held[BFX_MAX_OPTIONS];  // as asked; what the sums over layers are held to
   struct bfx_solution solution;
   size_t *item_of;
 };
@@ -121,11 +124,14 @@ static bool pose(struct work *w) {
   return ok;
 }
 
-static bool solve(struct work *w) {
+// False: no choice; an error was added if it was the first search.
+static bool solve(struct work *w, bool first) {
+  bfx_solution_free(&w->solution);
+  w->solution = (struct bfx_solution){.choice = NULL};
   bfx_solve(&w->problem, &w->solution);
-  if (w->solution.outcome == BFX_INFEASIBLE) {
+  if (first && w->solution.outcome == BFX_INFEASIBLE) {
     bf_error_file(&w->diags, NULL, "allow more, or narrower widths with --bits", "no choice of widths meets the budgets");
-  } else if (w->solution.outcome == BFX_UNKNOWN) {
+  } else if (first && w->solution.outcome == BFX_UNKNOWN) {
     bf_error_file(&w->diags, NULL, "allow more time with --seconds", "no choice was found in %g seconds", w->settings.seconds);
   }
   return w->solution.choice != NULL;
@@ -142,13 +148,73 @@ static bool compile_choice(struct work *w, struct bfx_outcome_view *view) {
   }
   bool ok = bfx_costs_whole(&w->settings, &profile, &view->whole, &w->diags);
   bfx_profile_free(&profile);
+  view->rounds += ok && view->whole.known;
   return ok;
+}
+
+// The largest part of a budget that the compiled choice takes, 0 if it keeps all. What passes its budget as compiled must be so much less as a sum: `held`.
+static double passed_by(const struct work *w, const struct bfx_whole *whole, struct bfx_limit *held) {
+  double most = 0;
+  for (size_t i = 0; i < w->settings.nbudgets; i++) {
+    const struct bfx_limit *limit = &w->limits[i];
+    double value;
+    if (!bfx_compiled_value(whole, limit->measure, &value) || !(value > limit->value * (1 + BFX_TOLERANCE))) {
+      continue;
+    }
+    if (value > most * limit->value) {
+      most = limit->value > 0 ? value / limit->value : INFINITY;
+    }
+    held[i].value = w->solution.value[limit->measure] * limit->value / value * (1 - 2 * BFX_TOLERANCE);
+  }
+  return most;
+}
+
+// A choice as compiled, and the part of a budget that it takes where it passes one (0: none).
+struct found { struct bfx_solution solution; struct bfx_whole whole; struct bfx_limit held[BFX_MAX_OPTIONS]; double passed; };
+
+// Keeps the solution of w if it passes budgets by less than what was found before.
+static void keep(struct work *w, const struct bfx_whole *whole, double passed, struct found *best) {
+  if (best->solution.choice && passed >= best->passed) {
+    return;
+  }
+  bfx_solution_free(&best->solution);
+  best->solution = w->solution;
+  best->whole = *whole;
+  memcpy(best->held, w->held, sizeof best->held);
+  best->passed = passed;
+  w->solution.choice = NULL;
+}
+
+// The choice that is least by the sums over layers; where the network compiled with it passes a budget, the least of those with smaller sums, until one keeps it.
+// If none is found, the one that passes by least.
+static bool choose(struct work *w, struct bfx_outcome_view *view) {
+  struct found best = {.passed = 0};
+  bool ok = true;
+  memcpy(w->held, w->limits, sizeof w->held);
+  w->problem.limits = w->held;
+  for (int round = 0; ok && round < MOST_COMPILATIONS && solve(w, round == 0); round++) {
+    struct bfx_limit next[BFX_MAX_OPTIONS];
+    memcpy(next, w->held, sizeof next);
+    ok = compile_choice(w, view);
+    double passed = passed_by(w, &view->whole, next);
+    keep(w, &view->whole, passed, &best);
+    if (passed == 0) {
+      break;
+    }
+    memcpy(w->held, next, sizeof next);
+  }
+  bfx_solution_free(&w->solution);
+  w->solution = best.solution;
+  view->whole = best.whole;
+  memcpy(w->held, best.held, sizeof best.held);
+  w->problem.limits = w->limits;
+  return ok && w->solution.choice;
 }
 
 static bool print(struct work *w, struct bf_buf *out) {
   const struct bfx_settings *s = &w->settings;
-  struct bfx_outcome_view view = {s, w->graph->name, &w->layers, &w->problem, &w->solution, w->item_of, w->costs.known, {.known = false}};
-  if (!compile_choice(w, &view)) {
+  struct bfx_outcome_view view = {s, w->graph->name, &w->layers, &w->problem, &w->solution, w->item_of, w->costs.known, {.known = false}, w->held, 0};
+  if (!choose(w, &view)) {
     return false;
   }
   (s->json ? bfx_print_json : bfx_print_text)(&view, out);
@@ -190,13 +256,15 @@ int command_precision(int argc, char **argv) {
                              .bits = 1u << 2 | 1u << 3 | 1u << 4 | 1u << 6 | 1u << 8};
   int status = bfx_precision_options(s, argc, argv);
   if (status < 0) {
+    s->cache = bf_cost_cache_new(NULL);
     w->diags.default_file = s->network;
     w->graph = check_output(w) ? bfx_network_load(s->network, 1, s->seed, &w->diags) : NULL;
     (void)(w->graph && bfx_layers_find(w->graph, &w->layers, &w->diags) &&
            bfx_sensitivity_read(s->sensitivity, &w->layers, &w->diags) && apply_lists(w) && read_costs(w) && pose(w) &&
-           solve(w) && print(w, &out));
+           print(w, &out));
     status = bfx_end(&w->diags, &out);
   }
+  bf_cost_cache_free(s->cache);
   bfx_solution_free(&w->solution);
   free(w->problem.items);
   free(w->item_of);

@@ -3,6 +3,7 @@
 #ifndef BFX_PRECISION_H
 #define BFX_PRECISION_H
 
+#include "backend/cost_cache.h"
 #include "tools/bfexplore/layers.h"
 
 #define BFX_MAX_OPTIONS 64u  // how often one option may be given
@@ -31,6 +32,7 @@ struct bfx_settings {
   const char *target, *tech;  // of costs that the compiler gives; tech NULL: the target's
   double vdd;                 // 0: nominal
   uint64_t seed;              // of synthetic weights
+  struct bf_cost_cache *cache;  // of what the compiler gives; may be NULL
 };
 // Fills the settings. -1: go on, else the exit status (a message was printed).
 int bfx_precision_options(struct bfx_settings *settings, int argc, char **argv);
@@ -58,7 +60,11 @@ struct bfx_outcome_view {
   const size_t *item_of;             // a layer's item
   unsigned known;                    // metrics
   struct bfx_whole whole;            // not known where costs came from files
+  const struct bfx_limit *held;      // what the sums over layers were held to, so that the compiled network keeps problem->limits
+  unsigned rounds;                   // compilations of a choice
 };
+// False where nothing was compiled, or compiling doesn't change the measure.
+bool bfx_compiled_value(const struct bfx_whole *whole, unsigned measure, double *out);
 unsigned bfx_chosen_bits(const struct bfx_outcome_view *view, size_t layer);
 unsigned bfx_chosen_activation_bits(const struct bfx_outcome_view *view, size_t layer);
 void bfx_print_profile(const struct bfx_outcome_view *view, struct bf_buf *out);  // the block of .bfn text

@@ -14,8 +14,9 @@ struct bfx_code {
   struct ap_program program;   // names and numbers of layers; refers to the three above
 };
 
-struct bfx_code *bfx_code_new(const struct bf_graph *graph, const struct bf_compile_options *options, struct bf_diags *diags) {
-  struct bf_costs *costs = bf_costs_analyse(graph, NULL, options, NULL, diags);
+struct bfx_code *bfx_code_new(const struct bf_graph *graph, const struct bf_compile_options *options, struct bf_cost_cache *cache,
+                              struct bf_diags *diags) {
+  struct bf_costs *costs = bf_costs_analyse(graph, NULL, options, cache, diags);
   if (!costs) {
     return NULL;
   }

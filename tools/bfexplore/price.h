@@ -4,6 +4,7 @@
 #define BFX_PRICE_H
 
 #include "backend/compiler.h"
+#include "backend/cost_cache.h"
 #include "isa/ledger.h"
 #include "isa/report.h"
 
@@ -15,8 +16,9 @@ struct bfx_price {
   struct ap_figures figures;      // time, EDP, GOPS, GOPS/W, area
 };
 
-// Compiles. `options->tech` decides with the machine what code is best. NULL and errors in diags.
-struct bfx_code *bfx_code_new(const struct bf_graph *graph, const struct bf_compile_options *options, struct bf_diags *diags);
+// Compiles. `options->tech` decides with the machine what code is best. cache: may be NULL; layers that it knows are not compiled again. NULL and errors in diags.
+struct bfx_code *bfx_code_new(const struct bf_graph *graph, const struct bf_compile_options *options, struct bf_cost_cache *cache,
+                              struct bf_diags *diags);
 void bfx_code_free(struct bfx_code *code);
 // Names, operators and numbers of its layers; not to be executed.
 const struct ap_program *bfx_code_program(const struct bfx_code *code);

@@ -25,20 +25,38 @@ double bfx_gap(const struct bfx_solution *solution, unsigned objective) {
   return found > 0 ? (found - solution->bound) / found : 0;
 }
 
-// False where nothing was compiled, or compiling doesn't change the measure.
-static bool compiled_value(const struct bfx_outcome_view *v, unsigned measure, double *out) {
-  const struct bfx_whole *w = &v->whole;
+bool bfx_compiled_value(const struct bfx_whole *w, unsigned measure, double *out) {
   *out = measure == BFX_CYCLES ? w->cycles : measure == BFX_ENERGY ? w->energy : w->cycles * w->energy;
   return w->known && (measure == BFX_CYCLES || measure == BFX_ENERGY || measure == BFX_EDP);
 }
 
-// Budgets hold for sums over layers; as compiled they may be passed, which must be said.
+static bool any_held(const struct bfx_outcome_view *v) {
+  for (size_t i = 0; i < v->problem->nlimits; i++) {
+    if (v->held[i].value < v->problem->limits[i].value) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// The sums over layers that the compiled network needed to keep its budgets.
+static void print_held(const struct bfx_outcome_view *v, struct bf_buf *out) {
+  for (size_t i = 0; i < v->problem->nlimits; i++) {
+    const struct bfx_limit *limit = &v->problem->limits[i];
+    if (v->held[i].value < limit->value) {
+      bf_buf_printf(out, "# held: the sum of %s over layers to %.9g, so that the compiled profile keeps %.9g (%u compilations)\n",
+                    bfx_measure_name(limit->measure), v->held[i].value, limit->value, v->rounds);
+    }
+  }
+}
+
+// Where no choice was found that keeps a budget as compiled, it must be said.
 static void print_passed(const struct bfx_outcome_view *v, struct bf_buf *out) {
   for (size_t i = 0; i < v->problem->nlimits; i++) {
     const struct bfx_limit *limit = &v->problem->limits[i];
     double value;
-    if (compiled_value(v, limit->measure, &value) && value > limit->value * (1 + BFX_TOLERANCE)) {
-      bf_buf_printf(out, "# OVER BUDGET as compiled: %s is %.9g, %.2f %% of at most %.9g; a smaller budget makes up for it\n",
+    if (bfx_compiled_value(&v->whole, limit->measure, &value) && value > limit->value * (1 + BFX_TOLERANCE)) {
+      bf_buf_printf(out, "# OVER BUDGET as compiled: %s is %.9g, %.2f %% of at most %.9g; no choice that keeps it was found\n",
                     bfx_measure_name(limit->measure), value, 100 * value / limit->value, limit->value);
     }
   }
@@ -74,7 +92,8 @@ void bfx_print_text(const struct bfx_outcome_view *v, struct bf_buf *out) {
                   s->value[limit->measure], limit->value > 0 ? 100 * s->value[limit->measure] / limit->value : 100);
   }
   if (s->outcome == BFX_OPTIMAL) {
-    bf_buf_printf(out, "# least %s: %.9g, proven optimal\n", bfx_measure_name(objective), s->value[objective]);
+    bf_buf_printf(out, "# least %s: %.9g, proven optimal%s\n", bfx_measure_name(objective), s->value[objective],
+                  any_held(v) ? " for the sums held to" : "");
   } else {
     bf_buf_printf(out, "# %s: %.9g, NOT proven optimal: the time is up; none is below %.9g (gap %.3g %%)\n",
                   bfx_measure_name(objective), s->value[objective], s->bound, 100 * bfx_gap(s, objective));
@@ -88,6 +107,7 @@ void bfx_print_text(const struct bfx_outcome_view *v, struct bf_buf *out) {
   if (v->whole.known) {
     bf_buf_printf(out, "# compiled as a whole (%s): %.9g cycles, %.6g J, EDP %.6g J cycles = %.6g J s\n", v->settings->target, v->whole.cycles,
                   v->whole.energy, v->whole.cycles * v->whole.energy, v->whole.cycles * v->whole.energy / v->whole.clock_hz);
+    print_held(v, out);
     print_passed(v, out);
   }
   bf_buf_printf(out, "# mean bits: %.3f by weights, %.3f by multiply-accumulates\n", mean_bits(v, false), mean_bits(v, true));
@@ -106,9 +126,9 @@ static json_t *budget_values(const struct bfx_outcome_view *v) {
   for (size_t i = 0; i < v->problem->nlimits; i++) {
     const struct bfx_limit *limit = &v->problem->limits[i];
     double value;
-    json_t *compiled = compiled_value(v, limit->measure, &value) ? json_real(value) : json_null();
-    json_array_append_new(list, json_pack("{s:s, s:f, s:f, s:o}", "measure", bfx_measure_name(limit->measure), "limit", limit->value,
-                                          "used", v->solution->value[limit->measure], "compiled", compiled));
+    json_t *compiled = bfx_compiled_value(&v->whole, limit->measure, &value) ? json_real(value) : json_null();
+    json_array_append_new(list, json_pack("{s:s, s:f, s:f, s:f, s:o}", "measure", bfx_measure_name(limit->measure), "limit", limit->value,
+                                          "held", v->held[i].value, "used", v->solution->value[limit->measure], "compiled", compiled));
   }
   return list;
 }
@@ -132,7 +152,7 @@ void bfx_print_json(const struct bfx_outcome_view *v, struct bf_buf *out) {
   json_object_set_new(o, "network", json_string(v->network));
   json_object_set_new(o, "profile", json_string(v->settings->profile));
   json_object_set_new(o, "objective", json_string(bfx_measure_name(objective)));
-  json_object_set_new(o, "optimal", json_boolean(s->outcome == BFX_OPTIMAL));
+  json_object_set_new(o, "optimal", json_boolean(s->outcome == BFX_OPTIMAL && !any_held(v)));
   json_object_set_new(o, "value", json_real(s->value[objective]));
   json_object_set_new(o, "bound", json_real(s->bound));
   json_object_set_new(o, "gap", json_real(bfx_gap(s, objective)));
@@ -144,6 +164,7 @@ void bfx_print_json(const struct bfx_outcome_view *v, struct bf_buf *out) {
   json_object_set_new(o, "totals", measure_values(v, s->value));
   json_object_set_new(o, "compiled", v->whole.known ? json_pack("{s:f, s:f, s:f}", "cycles", v->whole.cycles, "energy", v->whole.energy, "edp",
                                                                  v->whole.cycles * v->whole.energy) : json_null());
+  json_object_set_new(o, "compilations", json_integer((json_int_t)v->rounds));
   json_object_set_new(o, "layers", layer_values(v));
   char *text = json_dumps(o, JSON_INDENT(1));
   bf_buf_puts(out, text);

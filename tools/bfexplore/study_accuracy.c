@@ -57,7 +57,7 @@ static bool make_net(struct work *w, const struct bf_quantize_spec *spec, struct
   }
   bf_buf_free(&text);
   bf_archive_free(&weights);
-  if (out->graph) out->code = bfx_code_new(out->graph, &w->compile, diags);
+  if (out->graph) out->code = bfx_code_new(out->graph, &w->compile, NULL, diags);
   if (out->code) bfx_code_price(out->code, &w->compile.tech, &out->price);
   return out->code != NULL;
 }

@@ -73,7 +73,7 @@ static void work_on(void *context, size_t i) {
   struct bf_graph *base = bfx_network_load(w->network, 1, w->study->seed, &point->diags);
   bool ok = base && read_profile(w, level, base, point, &profile);
   if (bfx_variant_make(&point->variant, base, &profile, &point->diags) && ok) {
-    point->code = bfx_code_new(point->variant.graph, &w->options, &point->diags);
+    point->code = bfx_code_new(point->variant.graph, &w->options, NULL, &point->diags);
   }
   bfx_profile_free(&profile);
 }
