@@ -26,11 +26,11 @@ static void priced_free(struct priced *p) {
 }
 
 // Takes the network over.
-static bool make(struct bf_graph *base, const struct bf_compile_options *options, const struct bf_profile *profile, struct priced *out,
-                 struct bf_diags *diags) {
+static bool make(struct bf_graph *base, const struct bf_compile_options *options, const struct bf_profile *profile, struct bf_cost_cache *cache,
+                 struct priced *out, struct bf_diags *diags) {
   *out = (struct priced){.code = NULL};
   if (bfx_variant_make(&out->variant, base, profile, diags)) {
-    out->code = bfx_code_new(out->variant.graph, options, s->cache, diags);
+    out->code = bfx_code_new(out->variant.graph, options, cache, diags);
   }
   if (out->code) {
     bfx_code_price(out->code, &options->tech, &out->price);
@@ -84,7 +84,7 @@ static void work_on(void *context, size_t i) {
   if (base) {
     bfx_profile_add_layers(&profile, base, bits, w->settings->activation_bits ? w->settings->activation_bits : bits);
   }
-  if (make(base, w->options, &profile, &priced, &w->diags[i])) {
+  if (make(base, w->options, &profile, w->settings->cache, &priced, &w->diags[i])) {
     add_costs(&priced, bits, w->layers, w->costs);
   }
   priced_free(&priced);
@@ -130,7 +130,7 @@ bool bfx_costs_whole(const struct bfx_settings *settings, const struct bf_profil
     return false;
   }
   struct bf_graph *base = bfx_network_load(settings->network, 1, settings->seed, diags);
-  *out = (struct bfx_whole){.known = make(base, &options, profile, &priced, diags)};
+  *out = (struct bfx_whole){.known = make(base, &options, profile, settings->cache, &priced, diags)};
   if (out->known) {
     out->cycles = (double)priced.price.total.time.cycles;
     out->energy = priced.price.total.energy_j;
