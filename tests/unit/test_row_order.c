@@ -195,6 +195,13 @@ static void make_move(struct rng *rng, struct ap_program *p) {
     d->row_stride[3] = chance(rng, 80) ? 1 : (int32_t)pick(rng, 0, 2);
     grid->count[0] = 1, grid->count[1] = pick(rng, 1, 20), grid->count[2] = pick(rng, 2, 20);
   }
+  if (tensor == ALIAS && chance(rng, 20)) {  // positions along the dimension that has the channels, too
+    d->row_dim[2] = 3;
+    d->row_stride[2] = (int32_t)p->tensors[ROOT].shape[3];
+    grid->count[0] = grid->count[1] = 1;
+    grid->count[2] = pick(rng, 2, 6);
+    grid->count[3] = pick(rng, 2, 6);
+  }
   if (chance(rng, 10)) {
     d->row_dim[pick(rng, 0, 3)] = (uint8_t)pick(rng, 0, 3);
     d->row_stride[pick(rng, 0, 3)] = (int32_t)pick(rng, 0, 8) - 1;
@@ -370,7 +377,7 @@ static void note_load(const struct world *w, const struct ap_plane_access *x, st
     *(x->bits <= 8 ? &r->bytes : &r->words) += 1;
     return;
   }
-  r->views += x->planes != &w->run->planes[ROOT];
+  r->views += x->planes != &w->run->planes[x->tensor];
   r->some_channels += x->limit > 0 && x->limit < w->order.channels;
   r->no_channels += x->limit == 0;
   r->one_channel += x->step == 0;
@@ -388,6 +395,7 @@ static void check_load(struct rng *rng, struct world *w, struct reached *reached
     return;
   }
   bool of_view = x.constants == NULL && x.planes == NULL;
+  ap_planes_update(w->run, x.tensor);
   if (of_view) {
     x.planes = &view.planes;
     ap_plane_view_update(w->run, &view);
@@ -427,6 +435,33 @@ static void test_loads(void **state) {
   REACHED(some_channels); REACHED(no_channels); REACHED(one_channel); REACHED(padded); REACHED(whole); REACHED(apart); REACHED(in_place);
   print_message("%u loads, %u of views, %u of constants, %u with channels outside\n", reached.loads, reached.views, reached.constants,
                 reached.some_channels + reached.no_channels);
+}
+
+// Rows as far outside of the tensor as a program may say, of positions and of every second one.
+static void make_far(struct rng *rng, struct ap_program *p) {
+  struct ap_grid *grid = bf_arena_alloc(&p->arena, p->ngrids = 1, sizeof *grid);
+  struct ap_desc *d = bf_arena_alloc(&p->arena, p->ndescs = 1, sizeof *d);
+  int32_t stride = (int32_t)pick(rng, 1, 2);
+  p->grids = grid;
+  p->descs = d;
+  p->tensors[ROOT] = p->tensors[ALIAS] = tensor_of(AP_STORAGE_ACTIVATION, 1, 2, 1, 300000, 1);
+  p->tensors[ALIAS].alias = ROOT;
+  *grid = (struct ap_grid){{2, 1, 300000 / (uint32_t)stride, 1}, 64};
+  *d = (struct ap_desc){.tensor = ROOT, .bits = 1, .row_dim = {0, 1, 2, 3}, .row_stride = {1, 1, stride, 1}, .tap_count = {UINT16_MAX + 1u, 1, 1, 1},
+                        .tap_step = {chance(rng, 50) ? INT32_MIN : INT32_MAX, 0, 0, 0}, .pad_value = 1};
+}
+
+static void test_far_loads(void **state) {
+  struct rng rng = {81};
+  struct reached reached = {0};
+  for (int round = 0; round < 12; round++) {
+    struct world w;
+    world_begin(&rng, &w, make_far);
+    check_load(&rng, &w, &reached);
+    world_end(&w);
+  }
+  REACHED(views); REACHED(padded);
+  assert_true(reached.loads > reached.views);
 }
 
 // --- stores ------------------------------------------------------------------------------------------------
@@ -590,6 +625,7 @@ int main(void) {
       cmocka_unit_test(test_reads),
       cmocka_unit_test(test_spreads),
       cmocka_unit_test(test_loads),
+      cmocka_unit_test(test_far_loads),
       cmocka_unit_test(test_stores),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
