@@ -51,8 +51,8 @@ static void read_words(const struct ap_planes *planes, const struct ap_plane_rea
 static void read_portable(const struct ap_planes *planes, const struct ap_plane_read *read, uint64_t *to) {
   unsigned spans = read->apart ? 1u << read->shift : 1, words = AP_COLUMN_WORDS / spans;
   for (unsigned i = 0; i < spans; i++) {
-    bool there = i < planes->channels - read->channel;
-    struct source s = there ? find_source(planes, read, read->channel + i) : (struct source){.low = no_rows, .high = no_rows};
+    bool there = i < planes->channels - read->channel;  // of the others, padding is wanted
+    struct source s = find_source(planes, read, there ? read->channel + i : read->channel);
     read_words(planes, read, &s, i * words, (i + 1) * words, to);
   }
 }

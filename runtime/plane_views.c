@@ -54,7 +54,7 @@ static bool find_dimension(struct ap_plane_view *view, const struct view_rows *r
     return false;  // a row of positions would run into the next one
   }
   view->count[k] = first ? (uint32_t)count : view->count[k];
-  *position = *position * view->count[k] + at;
+  *position = (int64_t)((uint64_t)*position * view->count[k] + (uint64_t)at);  // modulo 2^64 where no row is inside
   return true;
 }
 
@@ -80,12 +80,12 @@ bool ap_plane_view(const struct ap_run *run, const struct ap_move *load, struct 
   }
   out->repeat = rows.repeat;
   out->channel = (uint32_t)rows.low[3];
-  uint64_t positions = (uint64_t)view->count[0] * view->count[1];  // of a tensor's shape, whose product is in bounds, or of a grid's
-  if (positions > UINT32_MAX) {
+  uint64_t positions = (uint64_t)view->count[0] * view->count[1];  // each of a tensor's shape or of a grid's
+  if (!bf_mul_limit(positions, view->count[2], BF_MAX_ELEMENTS, &positions)) {
     return false;
   }
-  ap_planes_shape(&view->planes, positions * view->count[2], root->shape[3], tensor->bits);
-  return !ap_planes_too_large(&view->planes);
+  ap_planes_shape(&view->planes, positions, root->shape[3], tensor->bits);
+  return !ap_planes_too_large(&view->planes) && !ap_planes_too_large(&run->planes[view->root]);  // which it is filled from
 }
 
 bool ap_plane_same_view(const struct ap_plane_view *a, const struct ap_plane_view *b) {

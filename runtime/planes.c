@@ -55,7 +55,8 @@ bool ap_plane_access(const struct ap_run *run, const struct ap_move *move, struc
   const struct ap_grid *grid = move->grid;
   const struct ap_tensor *tensor = &program->tensors[desc->tensor];
   uint32_t root = ap_tensor_root(program, desc->tensor), tap = move->tap;
-  int64_t channels = program->tensors[root].shape[3], step, element = 0;
+  int64_t channels = program->tensors[root].shape[3], step;
+  uint64_t first = 0;  // element of row 0, modulo 2^64: where it is as far outside that this matters, no row is inside
   uint64_t pitch[4] = {0, 0, 0, 1};
   for (int k = 2; k >= 0; k--) {
     pitch[k] = pitch[k + 1] * tensor->shape[k + 1];
@@ -71,13 +72,13 @@ bool ap_plane_access(const struct ap_run *run, const struct ap_move *move, struc
   for (int k = 3; k >= 0; k--) {
     int64_t low = desc->origin[k] + (int64_t)(tap % desc->tap_count[k]) * desc->tap_step[k], high = low;
     tap /= desc->tap_count[k];
-    element += low * (int64_t)pitch[k];
+    first += (uint64_t)low * pitch[k];
     for (int j = 0; j < 4; j++) {
       high += desc->row_dim[j] == k ? (int64_t)(grid->count[j] - 1) * desc->row_stride[j] : 0;
     }
     out->whole = out->whole && low >= 0 && high < tensor->shape[k];
   }
-  int64_t channel = element % channels;
+  int64_t element = (int64_t)first, channel = element % channels;
   channel += channel < 0 ? channels : 0;
   out->channel = (uint32_t)channel;
   out->position = (element - channel) / channels;

@@ -91,6 +91,15 @@ static bool selects(const struct ap_move *move, unsigned row_dim) {
   return move->grid->count[row_dim] > 1 && move->desc->row_dim[row_dim] < 4 && move->desc->row_stride[row_dim] != 0;
 }
 
+// Whether the rows of a channel move along the dimension that channels do: then not the same of them are inside of the tensor for each.
+static bool rows_cross(const struct ap_move *move) {
+  bool cross = false;
+  for (unsigned j = 0; j < 3; j++) {
+    cross = cross || (selects(move, j) && move->desc->row_dim[j] == 3);
+  }
+  return cross;
+}
+
 // A constant that all rows of a channel see.
 static bool constant_access(const struct ap_run *run, const struct ap_row_order *order, const struct ap_move *move, struct ap_plane_access *out) {
   const struct ap_program *p = run->program;
@@ -137,7 +146,7 @@ bool ap_channel_access(const struct ap_run *run, const struct ap_row_order *orde
   }
   const struct ap_planes *planes = in_tensor ? out->planes : &view->planes;
   int64_t low = lowest(move, 3), left = (int64_t)run->program->tensors[desc->tensor].shape[3] - low;
-  if ((steps && (desc->row_dim[3] != 3 || desc->row_stride[3] != 1)) || low < 0 || (!steps && left <= 0)) {
+  if ((steps && (desc->row_dim[3] != 3 || desc->row_stride[3] != 1 || rows_cross(move))) || low < 0 || (!steps && left <= 0)) {
     return false;
   }
   out->order = order;
