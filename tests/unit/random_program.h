@@ -11,13 +11,15 @@
 #include "tests/support/random_graph.h"
 
 enum { RP_GRIDS = 3, RP_SOURCES = 4, RP_LOADS = 4, RP_STORES = 3, RP_TABLES = 2, RP_TABLE_ITEMS = 24, RP_STREAMS = 5, RP_STEPS = 40,
-       RP_CODE = 400, RP_PATTERNS = 4 * (RP_CODE + RP_TABLES * RP_TABLE_ITEMS), RP_MICROS = 600, RP_LAYERS = 4, RP_TENSORS = RP_SOURCES + RP_GRIDS * RP_STORES };
+       RP_CODE = 400, RP_PATTERNS = 4 * (RP_CODE + RP_TABLES * RP_TABLE_ITEMS), RP_MICROS = 600, RP_LAYERS = 4, RP_ALIASES = 2,
+       RP_TENSORS = RP_SOURCES + RP_GRIDS * RP_STORES + RP_ALIASES };
 
 struct random_program {
   struct rng *rng;
   struct ap_program *p;
   bool rows;          // steps between rows are wanted
   bool alter;         // some microcode is altered
+  bool by_channel[RP_GRIDS];  // moves of the grid are such that its rows may be taken channel by channel
   uint32_t table_grid[RP_TABLES];
 };
 
@@ -45,10 +47,12 @@ static inline void rp_memory(struct random_program *g) {
   p->inputs = bf_arena_alloc(&p->arena, RP_SOURCES, sizeof *p->inputs);
   p->outputs = bf_arena_alloc(&p->arena, 1, sizeof *p->outputs);
   for (uint32_t i = 0; i < RP_SOURCES; i++) {
-    const uint32_t shape[4] = {rp_pick(g, 1, 2), rp_pick(g, 1, 9), rp_pick(g, 1, 20), rp_pick(g, 1, 9)};
-    bool constant = i > 0 && rp_chance(g, 25);
+    bool large = rp_chance(g, 30);  // channels that have blocks of their own
+    const uint32_t shape[4] = {rp_pick(g, 1, 2), rp_pick(g, 1, large ? 25 : 9), rp_pick(g, 1, large ? 30 : 20), rp_pick(g, 1, 9)};
+    bool constant = i > 0 && rp_chance(g, 30), row = constant && rp_chance(g, 60);  // row: a value for each channel
     unsigned bits = rp_chance(g, 70) ? rp_pick(g, 1, 9) : rp_pick(g, 10, constant ? 40 : 16);
-    rp_tensor(g, i, constant ? AP_STORAGE_CONST : AP_STORAGE_ACTIVATION, bits, shape);
+    const uint32_t values[4] = {1, 1, rp_pick(g, 1, 3), rp_pick(g, 4, 24)};
+    rp_tensor(g, i, constant ? AP_STORAGE_CONST : AP_STORAGE_ACTIVATION, bits, row ? values : shape);
     if (!constant) {
       p->inputs[p->ninputs++] = i;
       continue;
@@ -61,20 +65,82 @@ static inline void rp_memory(struct random_program *g) {
   }
 }
 
+// Other shapes of sources, in the same memory.
+static inline void rp_aliases(struct random_program *g) {
+  for (uint32_t i = RP_TENSORS - RP_ALIASES; i < RP_TENSORS; i++) {
+    uint32_t root = rp_pick(g, 0, RP_SOURCES - 1), shape[4];
+    const struct ap_tensor *of = &g->p->tensors[root];
+    uint64_t left = ap_tensor_elements(of);
+    for (int k = 3; k > 0; left /= shape[k], k--) {
+      shape[k] = rp_chance(g, 50) ? of->shape[k] : rp_pick(g, 1, 12);
+      while (left % shape[k] != 0) {
+        shape[k]--;
+      }
+    }
+    shape[0] = (uint32_t)left;
+    rp_tensor(g, i, of->storage, of->bits, shape);
+    g->p->tensors[i].alias = root;
+    g->p->tensors[i].data = of->data;
+  }
+}
+
 // A tensor that takes a field of each row of a grid at a number of taps; with `overlap`, taps meet.
 static inline void rp_store(struct random_program *g, uint32_t grid, uint32_t tensor, uint32_t desc) {
   struct ap_program *p = g->p;
   const uint32_t *count = p->grids[grid].count;
-  uint32_t taps = rp_pick(g, 1, 4), step = rp_chance(g, 85) ? count[3] : rp_pick(g, 0, 2);
+  bool plain = g->by_channel[grid];
+  uint32_t taps = plain && rp_chance(g, 60) ? 1 : rp_pick(g, 1, 4), step = plain || rp_chance(g, 85) ? count[3] : rp_pick(g, 0, 2);
   const uint32_t shape[4] = {count[0], count[1], count[2], count[3] + step * (taps - 1)};
   unsigned bits = rp_chance(g, 70) ? rp_pick(g, 1, 12) : rp_pick(g, 13, 40);
   rp_tensor(g, tensor, AP_STORAGE_TEMP, bits, shape);
   struct ap_desc *d = &p->descs[desc];
   *d = (struct ap_desc){.grid = grid, .tensor = tensor, .bits = (uint8_t)bits, .row_dim = {0, 1, 2, 3}, .row_stride = {1, 1, 1, 1},
                         .tap_count = {1, 1, 1, taps}, .tap_step = {0, 0, 0, (int32_t)step}};
-  if (rp_chance(g, 20)) {  // backwards
+  if (!plain && rp_chance(g, 20)) {  // backwards
     d->row_stride[2] = -1;
     d->origin[2] = (int32_t)count[2] - 1;
+  }
+}
+
+// Some bits of a tensor's elements.
+static inline void rp_bits(struct random_program *g, struct ap_desc *d) {
+  unsigned bits = g->p->tensors[d->tensor].bits, bit = rp_chance(g, 30) ? rp_pick(g, 0, bits - 1) : 0;
+  d->bit = (uint8_t)bit;
+  d->bits = (uint8_t)(bits - bit);
+  d->bits = rp_chance(g, 30) ? (uint8_t)rp_pick(g, 1, d->bits) : d->bits;
+  d->pad_value = rp_number(g, d->bits);
+}
+
+// The grid's positions in a tensor that it is made for, maybe with a stride, or values for its channels.
+static inline void rp_channel_load(struct random_program *g, uint32_t grid, uint32_t source, uint32_t desc) {
+  struct ap_program *p = g->p;
+  struct ap_desc *d = &p->descs[desc];
+  uint32_t tensor = source;
+  int32_t stride = p->grids[grid].count[1] < p->tensors[source].shape[1] ? 2 : 1;
+  for (uint32_t t = 0; t < RP_SOURCES && rp_chance(g, 60); t++) {
+    tensor = p->tensors[t].storage == AP_STORAGE_CONST ? t : tensor;
+  }
+  bool constant = p->tensors[tensor].storage == AP_STORAGE_CONST;
+  *d = (struct ap_desc){.grid = grid, .tensor = tensor, .row_dim = {0, 1, 2, 3}, .row_stride = {1, stride, stride, 1}, .tap_count = {1, 1, 1, 1}};
+  rp_bits(g, d);
+  if (constant) {
+    memset(d->row_dim, UINT8_MAX, 3);
+    d->tap_count[2] = p->tensors[tensor].shape[2];
+    d->tap_step[2] = 1;
+    d->row_dim[3] = p->grids[grid].count[3] <= p->tensors[tensor].shape[3] ? 3 : UINT8_MAX;
+    return;
+  }
+  for (unsigned k = 1; k < 3; k++) {
+    d->tap_count[k] = rp_pick(g, 1, 3);
+    d->tap_step[k] = 1;
+    d->origin[k] = -(int32_t)rp_pick(g, 0, 1);
+  }
+  d->origin[3] = rp_chance(g, 70) ? 0 : (int32_t)rp_pick(g, 0, 3);
+  if (rp_chance(g, 30)) {  // the same for all channels
+    d->row_dim[3] = UINT8_MAX;
+    d->tap_count[3] = p->tensors[tensor].shape[3];
+    d->tap_step[3] = 1;
+    d->origin[3] = 0;
   }
 }
 
@@ -82,9 +148,8 @@ static inline void rp_load(struct random_program *g, uint32_t grid, uint32_t des
   struct ap_program *p = g->p;
   uint32_t tensor = rp_chance(g, 85) ? rp_pick(g, 0, RP_SOURCES - 1) : rp_pick(g, 0, RP_TENSORS - 1);
   struct ap_desc *d = &p->descs[desc];
-  unsigned bits = p->tensors[tensor].bits, bit = rp_chance(g, 30) ? rp_pick(g, 0, bits - 1) : 0;
-  *d = (struct ap_desc){.grid = grid, .tensor = tensor, .bits = (uint8_t)(bits - bit), .bit = (uint8_t)bit};
-  d->bits = rp_chance(g, 30) ? (uint8_t)rp_pick(g, 1, d->bits) : d->bits;
+  *d = (struct ap_desc){.grid = grid, .tensor = tensor};
+  rp_bits(g, d);
   for (unsigned k = 0; k < 4; k++) {
     d->row_dim[k] = rp_chance(g, 80) ? (uint8_t)k : rp_chance(g, 50) ? 255 : (uint8_t)rp_pick(g, 0, 3);
     d->row_stride[k] = (int32_t)rp_pick(g, 0, 4) - 1;
@@ -96,7 +161,16 @@ static inline void rp_load(struct random_program *g, uint32_t grid, uint32_t des
     memcpy(d->row_dim, (const uint8_t[4]){0, 1, 2, 255}, sizeof d->row_dim);
     d->row_stride[2] = 1;
   }
-  d->pad_value = rp_number(g, d->bits);
+}
+
+// Positions of a source, all or every second one, and channels of its own.
+static inline void rp_channel_grid(struct random_program *g, uint32_t source, struct ap_grid *grid) {
+  const struct ap_tensor *t = &g->p->tensors[source];
+  bool half = rp_chance(g, 30);
+  for (unsigned k = 0; k < 3; k++) {
+    grid->count[k] = half && k > 0 ? (t->shape[k] + 1) / 2 : t->shape[k];
+  }
+  grid->count[3] = rp_chance(g, 60) ? t->shape[3] : rp_pick(g, 2, 16);
 }
 
 static inline void rp_grids(struct random_program *g) {
@@ -109,6 +183,11 @@ static inline void rp_grids(struct random_program *g) {
     if (rp_chance(g, 40)) {  // pixels and row groups
       *grid = (struct ap_grid){{1, 1, rp_pick(g, 1, 300), rp_chance(g, 60) ? 1u << rp_pick(g, 0, 7) : rp_pick(g, 1, 90)}, 0};
     }
+    uint32_t source = p->inputs[rp_pick(g, 0, p->ninputs - 1)];
+    g->by_channel[i] = rp_chance(g, 40);
+    if (g->by_channel[i]) {
+      rp_channel_grid(g, source, grid);
+    }
     uint64_t rows = ap_grid_rows(grid);
     grid->tile_rows = rp_chance(g, 50) ? p->machine.rows : rp_pick(g, 1, p->machine.rows);
     for (int attempt = 0; attempt < 6 && rows / grid->tile_rows > 12; attempt++) {
@@ -117,9 +196,14 @@ static inline void rp_grids(struct random_program *g) {
     for (uint32_t s = 0; s < RP_STORES; s++) {
       rp_store(g, i, RP_SOURCES + i * RP_STORES + s, RP_GRIDS * RP_LOADS + i * RP_STORES + s);
     }
+    for (uint32_t l = 0; g->by_channel[i] && l < RP_LOADS; l++) {
+      rp_channel_load(g, i, source, i * RP_LOADS + l);
+    }
   }
   for (uint32_t i = 0; i < RP_GRIDS * RP_LOADS; i++) {
-    rp_load(g, i / RP_LOADS, i);
+    if (!g->by_channel[i / RP_LOADS]) {
+      rp_load(g, i / RP_LOADS, i);
+    }
   }
 }
 
@@ -164,7 +248,8 @@ static inline bool rp_micro(struct random_program *g, const struct ap_instr *ins
 
 static inline struct ap_field rp_field(struct random_program *g, unsigned most) {
   unsigned width = rp_pick(g, 1, rp_chance(g, 80) && most > 12 ? 12 : most);
-  return (struct ap_field){(uint16_t)rp_pick(g, AP_FLAG_COLUMNS, g->p->machine.columns - width), (uint8_t)width};
+  uint32_t last = g->p->machine.columns - width, low = rp_chance(g, 30) ? AP_FLAG_COLUMNS : rp_pick(g, AP_FLAG_COLUMNS, last);  // loads favour the first columns
+  return (struct ap_field){(uint16_t)low, (uint8_t)width};
 }
 
 // Widths that the rule of an instruction is likely to accept.
@@ -212,6 +297,9 @@ static inline bool rp_compute(struct random_program *g, enum ap_op op, struct ap
       for (unsigned i = fields; i < 3; i++) {
         instr.f[i] = (struct ap_field){0, 0};
       }
+    }
+    if (op == AP_OP_SETK && rp_chance(g, 30)) {  // immediates of many bits
+      instr.f[0] = (struct ap_field){AP_FLAG_COLUMNS, (uint8_t)rp_pick(g, 27, 50)};
     }
     const uint8_t width[3] = {instr.f[0].width, instr.f[1].width, instr.f[2].width};
     instr.imm = info->imm == AP_IMM_NONE ? 0 : rp_number(g, ap_imm_width(info, width));
@@ -415,6 +503,7 @@ static inline struct ap_program *random_program(struct rng *rng) {
   p->micros = bf_arena_alloc(&p->arena, RP_MICROS, sizeof *p->micros);
   p->patterns = bf_arena_alloc(&p->arena, RP_PATTERNS, sizeof *p->patterns);
   rp_memory(&g);
+  rp_aliases(&g);
   rp_grids(&g);
   rp_tables(&g);
   rp_code(&g);

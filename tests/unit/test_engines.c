@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "backend/compiler.h"
-#include "runtime/run.h"
+#include "runtime/block_bind.h"
 #include "runtime/slices.h"
 #include "tests/unit/random_program.h"
 
@@ -26,8 +26,20 @@ static void record(void *context, const struct ap_trace_event *event) {
   BF_PUSH(trace->events, trace->count, trace->capacity) = *event;
 }
 
+// What a run of the block engine has made use of.
+struct reached {
+  unsigned alone, in_spans;    // grids channel by channel: of channels that have blocks of their own, that share them
+  unsigned constants, bytes;   // of channels; in bytes
+  unsigned views;              // of every stride-th position, in such a grid
+  unsigned outside;            // loads with channels outside of the tensor
+  unsigned kept;               // loads kept for the blocks of all channels
+  unsigned stores;             // of columns, by blocks that channels share
+  unsigned elements;           // moves of elements in such a grid
+  unsigned orders, copies, spreads, numbers, wide_numbers;  // orders of calls; in them: loaded columns copied, constants, immediates in short calls and large ones
+};
+
 // All that an execution leaves behind.
-struct outcome { int64_t *values; bool *shared; struct ap_account *layers, total; struct trace trace; };  // shared: by tensor, it has no values
+struct outcome { int64_t *values; bool *shared; struct ap_account *layers, total; struct trace trace; struct reached reached; };  // shared: by tensor, it has no values
 
 static void outcome_free(struct outcome *o) {
   free(o->values);
@@ -49,6 +61,73 @@ static void set_inputs(const struct ap_program *p, struct ap_run *run, uint64_t 
     assert_true(ap_run_set(run, p->inputs[i], q));
     free(q);
   }
+}
+
+static void note_order(const struct ap_block_order *order, struct reached *r) {
+  r->orders++;
+  for (size_t i = 0; i < order->nwide; i++) {
+    const struct ap_wide_call *w = &order->wide[i];
+    r->copies += w->kind == AP_WIDE_COPY;
+    r->spreads += w->kind == AP_WIDE_CONSTANTS;
+    r->wide_numbers += w->kind == AP_WIDE_KERNEL && w->imm >= AP_SHORT_COLUMNS;
+  }
+  for (size_t i = 0; i < order->count; i++) {
+    r->numbers += AP_SHORT_KERNEL(order->calls[i]) != AP_SHORT_WIDE && AP_SHORT_PLACE(order->calls[i]) == AP_PLACE_CELLS && AP_SHORT_A(order->calls[i]) > 0xffff;
+  }
+}
+
+static void note_move(const struct ap_block_plan *plan, const struct ap_entry *e, struct reached *r) {
+  const struct ap_plane_access *x = e->planes;
+  if ((e->kind != AP_ENTRY_LOAD && e->kind != AP_ENTRY_STORE) || e->order == NULL) {
+    return;
+  }
+  r->elements += x == NULL;
+  r->constants += x != NULL && x->constants != NULL;
+  r->bytes += x != NULL && x->values != NULL;
+  r->outside += x != NULL && x->limit < e->order->channels;
+  r->kept += e->kind == AP_ENTRY_LOAD && e->source != AP_NO_SOURCE;
+  r->stores += x != NULL && e->kind == AP_ENTRY_STORE && e->order->shift > 0;
+  for (size_t v = 0; x != NULL && v < plan->nviews; v++) {
+    r->views += x->planes == &plan->views[v]->planes;
+  }
+}
+
+static void note_run(const struct ap_run *run, struct reached *r) {
+  for (size_t s = 0; run->blocks != NULL && s < run->nstages; s++) {
+    const struct ap_block_plan *plan = run->blocks->plans[s];
+    for (uint32_t i = 0; plan != NULL && i < plan->stage->count; i++) {
+      const struct ap_row_order *order = plan->regions[i].order;
+      r->alone += order != NULL && order->shift == 0;
+      r->in_spans += order != NULL && order->shift > 0;
+    }
+    for (size_t i = 0; plan != NULL && i < plan->nused; i++) {
+      note_move(plan, plan->used[i], r);
+    }
+    for (size_t i = 0; plan != NULL && i < plan->nbundles; i++) {
+      const struct ap_bundle *b = &plan->bundles[i];
+      for (uint32_t g = 0; b->orders != NULL && g < ap_bundle_groups(b); g++) {
+        const struct ap_block_order *order = atomic_load(&b->orders[g]);
+        if (order != NULL) {
+          note_order(order, r);
+        }
+      }
+    }
+  }
+}
+
+#define REACHES(what) \
+  what(alone) what(in_spans) what(constants) what(bytes) what(views) what(outside) what(kept) what(stores) what(elements) what(orders) what(copies) \
+  what(spreads) what(numbers) what(wide_numbers)
+static void add_reached(struct reached *to, const struct reached *from) {
+#define ADD(field) to->field += from->field;
+  REACHES(ADD)
+#undef ADD
+}
+static void show_reached(const struct reached *r) {
+#define SHOW(field) print_message(" " #field " %u", r->field);
+  REACHES(SHOW)
+#undef SHOW
+  print_message("\n");
 }
 
 // repeats: by execution; many make all kernels worth compiling, one none of them here, some a part.
@@ -81,6 +160,7 @@ static struct outcome execute(const struct ap_program *p, const struct ap_techno
     assert_true(!o.shared[t] || p->tensors[t].storage == AP_STORAGE_TEMP);
     at += ap_tensor_elements(&p->tensors[t]);
   }
+  note_run(run, &o.reached);
   ap_run_free(run);
   assert_int_equal(diags.errors, 0);
   bf_diags_free(&diags);
@@ -141,7 +221,7 @@ static void check_static(const struct ap_program *p, const struct ap_account *ex
 
 // `numbers`: counters that depend on data are those of the first, or what the compiler expects, twice.
 // Returns how many tensors shared memory in some way.
-static unsigned compare_all(const struct ap_program *p, const struct ap_technology *tech, uint64_t seed) {
+static unsigned compare_all(const struct ap_program *p, const struct ap_technology *tech, uint64_t seed, struct reached *reached) {
   static const struct way ways[] = {
       {AP_ENGINE_JIT, AP_COUNT_EXACT, 1, true, {1, 1}},         {AP_ENGINE_JIT, AP_COUNT_EXACT, 2, true, {MANY, MANY}},
       {AP_ENGINE_JIT, AP_COUNT_EXACT, 5, true, {1, MANY}},      {AP_ENGINE_JIT, AP_COUNT_STATIC, 2, true, {MANY, 1}},
@@ -182,6 +262,7 @@ static unsigned compare_all(const struct ap_program *p, const struct ap_technolo
     for (uint32_t t = 0; t < p->ntensors; t++) {
       shared += o.shared[t];
     }
+    add_reached(reached, &o.reached);
     outcome_free(&o);
   }
   free(expected);
@@ -191,6 +272,7 @@ static unsigned compare_all(const struct ap_program *p, const struct ap_technolo
 
 static void test_random_programs(void **state) {
   const char *only = getenv("BFIMNA_SEED");  // one program alone
+  struct reached reached = {0};
   struct ap_technology tech;
   struct bf_diags diags = {0};
   assert_true(ap_technology_load("reram", &tech, &diags));
@@ -204,10 +286,17 @@ static void test_random_programs(void **state) {
       bf_diags_render(&diags, &text);
       fail_msg("seed %llu: %s", (unsigned long long)seed, bf_buf_cstr(&text));
     }
-    compare_all(p, &tech, seed);
+    compare_all(p, &tech, seed, &reached);
     ap_program_free(p);
   }
-  print_message("%d random programs\n", count);
+  print_message("%d random programs:", count);
+  show_reached(&reached);
+#define REACHED(field) assert_true(reached.field > 0)
+  if (only == NULL && count >= 40) {
+    REACHED(alone); REACHED(in_spans); REACHED(constants); REACHED(bytes); REACHED(views); REACHED(outside); REACHED(kept); REACHED(stores);
+    REACHED(orders); REACHED(copies); REACHED(spreads);
+    assert_true((reached.numbers > 0 && reached.wide_numbers > 0) || !ap_engine_available(AP_ENGINE_JIT));
+  }
   ap_technology_free(&tech);
   bf_diags_free(&diags);
 }
@@ -217,6 +306,7 @@ static void test_random_networks(void **state) {
   static const struct setup setups[] = {{"bf-imna-lr", 0, BF_MAPPING_AUTO}, {"edge", 65, BF_MAPPING_OUTPUT}, {"edge", 7, BF_MAPPING_PIXEL},
                                        {"research", 0, BF_MAPPING_MAC}, {"edge", 33, BF_MAPPING_MAC}};
   struct rng rng = {20250102};
+  struct reached reached = {0};
   int count = 0;
   unsigned shared = 0;
   for (int round = 0; round < (rounds(40) + 39) / 40; round++) {
@@ -231,7 +321,7 @@ static void test_random_networks(void **state) {
         o.machine.rows = setups[s].rows != 0 ? setups[s].rows : o.machine.rows;
         struct ap_program *p = bf_compile(g, &o, &diags);
         assert_non_null(p);
-        shared += compare_all(p, &o.tech, (uint64_t)count);
+        shared += compare_all(p, &o.tech, (uint64_t)count, &reached);
         ap_program_free(p);
         ap_technology_free(&o.tech);
         bf_diags_free(&diags);
@@ -239,7 +329,9 @@ static void test_random_networks(void **state) {
       }
     }
   }
-  print_message("%d random networks, %u temporary tensors shared memory\n", count, shared);
+  print_message("%d random networks, %u temporary tensors shared memory:", count, shared);
+  show_reached(&reached);
+  REACHED(in_spans); REACHED(views); REACHED(stores); REACHED(orders); REACHED(copies);
   assert_true(shared > 0 || !ap_engine_available(AP_ENGINE_JIT));
 }
 

@@ -147,6 +147,10 @@ static void make_tensors(struct rng *rng, struct ap_program *p) {
       alias->shape[k] = chance(rng, 30) && left % t->shape[3] == 0 ? t->shape[3] : divisor(rng, left);
     }
     alias->shape[0] = (uint32_t)left;
+  } else if (chance(rng, 50)) {  // a part of the channels
+    alias->shape[3] = divisor(rng, t->shape[3]);
+    alias->shape[2] = (uint32_t)(ap_tensor_elements(t) / alias->shape[3]);
+    alias->shape[0] = alias->shape[1] = 1;
   }
   unsigned wide = chance(rng, 60) ? pick(rng, 1, 8) : pick(rng, 9, 50);
   p->tensors[FIXED] = tensor_of(AP_STORAGE_CONST, wide, pick(rng, 1, 3), 1, pick(rng, 1, 3), pick(rng, 1, 24));
@@ -194,6 +198,15 @@ static void make_move(struct rng *rng, struct ap_program *p) {
     d->row_dim[3] = chance(rng, 80) ? 3 : (uint8_t)pick(rng, 0, 3);
     d->row_stride[3] = chance(rng, 80) ? 1 : (int32_t)pick(rng, 0, 2);
     grid->count[0] = 1, grid->count[1] = pick(rng, 1, 20), grid->count[2] = pick(rng, 2, 20);
+    grid->count[3] = d->row_dim[3] < 3 ? t->shape[d->row_dim[3]] : grid->count[3];
+  }
+  uint32_t channels = p->tensors[ROOT].shape[3], parts = t->shape[3] < channels && channels % t->shape[3] == 0 ? channels / t->shape[3] : 1;
+  if (tensor == ALIAS && parts > 1 && chance(rng, 70)) {
+    d->row_stride[2] = (int32_t)parts;
+    d->origin[2] = (int32_t)pick(rng, 0, parts);
+    grid->count[0] = grid->count[1] = 1;
+    grid->count[2] = t->shape[2] / parts;
+    grid->count[3] = pick(rng, 1, (int64_t)t->shape[3] + 3);
   }
   if (tensor == ALIAS && chance(rng, 20)) {  // positions along the dimension that has the channels, too
     d->row_dim[2] = 3;
