@@ -187,7 +187,7 @@ static void make_move(struct rng *rng, struct ap_program *p) {
   if (chance(rng, 20)) {  // successive positions from anywhere to anywhere
     grid->count[0] = grid->count[1] = 1;
     grid->count[2] = pick(rng, 2, 600);
-    d->origin[2] = (int32_t)pick(rng, 0, 700) - 100;
+    d->origin[2] = chance(rng, 30) ? AP_BLOCK_ROWS * (int32_t)pick(rng, 0, 1) : (int32_t)pick(rng, 0, 700) - 100;
   }
   if (chance(rng, 20)) {
     d->row_dim[3] = UINT8_MAX;
