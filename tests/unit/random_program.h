@@ -209,6 +209,20 @@ static inline void rp_grids(struct random_program *g) {
 
 // --- instructions --------------------------------------------------------------------------------------
 
+// setk.if that looks at its condition again before each bit of d that it writes: where the condition is one of them, that can be seen.
+static inline void rp_condition_again(struct random_program *g, struct ap_micro *micro) {
+  unsigned bits = micro->width[0];
+  micro->steps = bf_arena_alloc(&g->p->arena, micro->nsteps = 2 * bits, sizeof *micro->steps);
+  micro->lits = bf_arena_alloc(&g->p->arena, micro->nlits = 2 * bits, sizeof *micro->lits);
+  for (unsigned b = 0; b < bits; b++) {
+    micro->lits[2 * b] = (struct ap_lit){.slot = AP_SLOT_A, .value = AP_LIT_1};
+    micro->lits[2 * b + 1] = (struct ap_lit){.slot = AP_SLOT_D, .bit = (uint8_t)b, .value = AP_LIT_K, .kbit = (uint8_t)b};
+    for (unsigned i = 2 * b; i < 2 * b + 2; i++) {
+      micro->steps[i] = (struct ap_step){.kind = i % 2 == 0 ? AP_STEP_COMPARE : AP_STEP_WRITE, .nlits = 1, .first = i};
+    }
+  }
+}
+
 static inline bool rp_micro(struct random_program *g, const struct ap_instr *instr) {
   struct ap_program *p = g->p;
   const struct ap_op_info *info = ap_op_info(instr->op);
@@ -234,7 +248,9 @@ static inline bool rp_micro(struct random_program *g, const struct ap_instr *ins
     memcpy(to->lits, made.lits, made.nlits * sizeof *to->lits);
   }
   ap_micro_free(&made);
-  if (g->alter && to->nlits > 0 && rp_chance(g, 30)) {
+  if (g->alter && instr->op == AP_OP_SETKIF && rp_chance(g, 70)) {
+    rp_condition_again(g, to);
+  } else if (g->alter && to->nlits > 0 && rp_chance(g, 30)) {
     struct ap_lit *lit = &to->lits[rp_pick(g, 0, to->nlits - 1)], old = *lit;
     if (lit->value <= AP_LIT_1 && lit->slot != AP_SLOT_SUM) {
       lit->value ^= 1;
@@ -301,6 +317,10 @@ static inline bool rp_compute(struct random_program *g, enum ap_op op, struct ap
     if (op == AP_OP_SETK && rp_chance(g, 30)) {  // immediates of many bits
       instr.f[0] = (struct ap_field){AP_FLAG_COLUMNS, (uint8_t)rp_pick(g, 27, 50)};
     }
+    if (op == AP_OP_SETKIF && rp_chance(g, 40)) {  // the condition a column of d
+      instr.f[0].col = AP_FLAG_COLUMNS;
+      instr.f[1].col = (uint16_t)(AP_FLAG_COLUMNS + rp_pick(g, 0, instr.f[0].width - 1u));
+    }
     const uint8_t width[3] = {instr.f[0].width, instr.f[1].width, instr.f[2].width};
     instr.imm = info->imm == AP_IMM_NONE ? 0 : rp_number(g, ap_imm_width(info, width));
     if (info->imm == AP_IMM_ROWS) {
@@ -351,6 +371,23 @@ static inline struct ap_instr rp_plain(struct random_program *g, uint32_t grid) 
 static inline void rp_put(struct random_program *g, struct ap_instr instr) {
   if (g->p->ncode < RP_CODE) {
     g->p->code[g->p->ncode++] = instr;
+  }
+}
+
+// Writes a key whose second field is of columns just loaded, then loads them again.
+static inline void rp_write_loaded(struct random_program *g, uint32_t grid) {
+  struct ap_instr load = rp_move(g, grid), write = {.op = AP_OP_WRITE}, compare;
+  if (load.op == AP_OP_STORE || load.f[0].col + load.f[0].width >= g->p->machine.columns || !rp_compute(g, AP_OP_COMPARE, &compare)) {
+    return;
+  }
+  write.f[0] = (struct ap_field){(uint16_t)(g->p->machine.columns - 1), 1};
+  write.f[1] = (struct ap_field){load.f[0].col, (uint8_t)rp_pick(g, 1, load.f[0].width < 4 ? load.f[0].width : 4)};
+  write.imm = rp_number(g, 1u + write.f[1].width);
+  if (ap_instr_check(&write, g->p->machine.columns) == NULL && rp_micro(g, &write)) {
+    rp_put(g, load);
+    rp_put(g, compare);
+    rp_put(g, write);
+    rp_put(g, load);
   }
 }
 
@@ -436,6 +473,7 @@ static inline void rp_region(struct random_program *g, uint32_t grid) {
       rp_put(g, (struct ap_instr){.op = AP_OP_STEPS, .index = stream});
     } else if (what == 4) {
       rp_tags(g, grid);
+      rp_write_loaded(g, grid);
     } else if (what == 5) {
       rp_patterns(g);
     } else {
@@ -447,7 +485,7 @@ static inline void rp_region(struct random_program *g, uint32_t grid) {
   }
   uint32_t store = RP_GRIDS * RP_LOADS + grid * RP_STORES + rp_pick(g, 0, RP_STORES - 1), bits = g->p->descs[store].bits;
   rp_put(g, (struct ap_instr){.op = AP_OP_STORE, .index = store, .tap = (uint16_t)rp_pick(g, 0, g->p->descs[store].tap_count[3] - 1),
-                              .f = {{(uint16_t)rp_pick(g, AP_FLAG_COLUMNS, g->p->machine.columns - bits), (uint8_t)bits}}});
+                              .f = {{(uint16_t)(rp_chance(g, 40) ? AP_FLAG_COLUMNS : rp_pick(g, AP_FLAG_COLUMNS, g->p->machine.columns - bits)), (uint8_t)bits}}});
   rp_put(g, (struct ap_instr){.op = AP_OP_ENDGRID});
 }
 
