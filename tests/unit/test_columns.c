@@ -49,6 +49,10 @@ static void run_both(struct rng *rng, const struct bf_graph *g, const struct ap_
   }
   assert_true(bf_ref_run(ref, &diags));
   for (int e = 0; e < 2; e++) {
+    if (!ap_engine_available(e ? AP_ENGINE_JIT : AP_ENGINE_INTERP)) {  // a build without LLVM
+      ap_run_free(runs[e]);
+      continue;
+    }
     struct ap_account *layers = bf_alloc(p->nlayers + 1, sizeof *layers), total = {0};
     const struct ap_execution how = {.engine = e ? AP_ENGINE_JIT : AP_ENGINE_INTERP, .threads = 2};
     assert_true(ap_run_execute(runs[e], tech, layers, &total, &how, &diags));
