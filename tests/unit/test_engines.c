@@ -270,13 +270,15 @@ static unsigned compare_all(const struct ap_program *p, const struct ap_technolo
   return shared;
 }
 
+#define ENOUGH 80  // programs, in which all of the block engine occurs
+
 static void test_random_programs(void **state) {
   const char *only = getenv("BFIMNA_SEED");  // one program alone
   struct reached reached = {0};
   struct ap_technology tech;
   struct bf_diags diags = {0};
   assert_true(ap_technology_load("reram", &tech, &diags));
-  int count = only != NULL ? 1 : rounds(40);
+  int count = only != NULL ? 1 : rounds(ENOUGH);
   uint64_t first = only != NULL ? strtoull(only, NULL, 10) : 1;
   for (uint64_t seed = first; seed < first + (uint64_t)count; seed++) {
     struct rng rng = {seed * UINT64_C(0x9E3779B97F4A7C15)};
@@ -292,7 +294,7 @@ static void test_random_programs(void **state) {
   print_message("%d random programs:", count);
   show_reached(&reached);
 #define REACHED(field) assert_true(reached.field > 0)
-  if (only == NULL && count >= 40) {
+  if (only == NULL && count >= ENOUGH) {
     REACHED(alone); REACHED(in_spans); REACHED(constants); REACHED(bytes); REACHED(views); REACHED(outside); REACHED(kept); REACHED(stores);
     REACHED(orders); REACHED(copies); REACHED(spreads);
     assert_true((reached.numbers > 0 && reached.wide_numbers > 0) || !ap_engine_available(AP_ENGINE_JIT));
