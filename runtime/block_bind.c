@@ -4,8 +4,6 @@
 
 #include <stdlib.h>
 
-#define ORDER_BYTES ((size_t)384 << 20)  // orders of lanes, at most
-
 // A kernel takes about as long to compile as this many of its calls take step by step.
 #define WORTH_COMPILING 1000
 
@@ -133,12 +131,8 @@ static void bind(const struct ap_run *run, struct ap_block_plan *plan, bool coun
 
 // To find the order of lanes takes as long as running them: where regions have few blocks, it pays from the second execution on.
 static void allow_orders(struct ap_run *run, const struct ap_execution *how, struct ap_block_plan *plan) {
-  struct ap_blocks *blocks = run->blocks;
-  if (!plan->may_order && 8 * plan->calls <= (double)(ORDER_BYTES - blocks->order_bytes)) {
-    blocks->order_bytes += (size_t)(8 * plan->calls);
-    plan->may_order = true;
-  }
-  plan->ordering = plan->may_order && (run->executions[how->profile] > 0 || how->repeats > 1);
+  plan->room = &run->blocks->room;
+  plan->ordering = run->executions[how->profile] > 0 || how->repeats > 1;
 }
 
 bool ap_blocks_keep_plan(struct ap_run *run, const struct ap_stage *stage, struct ap_block_plan *plan) {

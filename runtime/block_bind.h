@@ -18,7 +18,8 @@ struct ap_blocks {
   struct ap_block_plan **plans;  // by stage; NULL if not made yet or not kept
   uint64_t *bound;               // by stage: number of the binding of its entries to kernels; 0: none
   uint64_t bindings;             // how often kernels have been added
-  size_t plan_bytes, order_bytes;
+  size_t plan_bytes;
+  struct ap_order_room room;
   bool *planned;                 // by profile: all of its stages have been planned once
   struct ap_block_cache cache;
   struct ap_block_thread *threads;

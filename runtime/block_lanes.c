@@ -19,14 +19,20 @@
 static const struct ap_block_order *order_of(const struct ap_block_thread *t, const struct ap_bundle *bundle, uint32_t group, unsigned lanes,
                                              const struct ap_block_region *regions) {
   const struct ap_block_plan *plan = t->plan;
-  if (!plan->ordering && (!plan->may_order || bundle->blocks < MANY_BLOCKS)) {
+  if (plan->room == NULL || (!plan->ordering && bundle->blocks < MANY_BLOCKS)) {
     return NULL;
   }
   _Atomic(struct ap_block_order *) *place = &bundle->orders[group];
   struct ap_block_order *there = atomic_load(place);
-  if (there == NULL) {
-    struct ap_block_order *made = ap_block_order_new(t->run, plan, regions, lanes, t->counted);
+  if (there == NULL && !atomic_load(&plan->room->full)) {
+    size_t taken = atomic_load(&plan->room->bytes);
+    struct ap_block_order *made = ap_block_order_new(t->run, plan, regions, lanes, t->counted, taken < AP_ORDER_BYTES ? AP_ORDER_BYTES - taken : 0);
+    if (made == NULL) {
+      atomic_store(&plan->room->full, true);
+      return NULL;
+    }
     if (atomic_compare_exchange_strong(place, &there, made)) {
+      atomic_fetch_add(&plan->room->bytes, made->bytes);
       return made;
     }
     ap_block_order_free(made);
@@ -51,7 +57,12 @@ void ap_block_forget_orders(struct ap_block_plan *plan) {
   for (size_t i = 0; i < plan->nbundles; i++) {
     struct ap_bundle *b = &plan->bundles[i];
     for (uint32_t g = 0; b->orders != NULL && g < ap_bundle_groups(b); g++) {
-      ap_block_order_free(atomic_exchange(&b->orders[g], NULL));
+      struct ap_block_order *order = atomic_exchange(&b->orders[g], NULL);
+      if (order != NULL) {
+        atomic_fetch_sub(&plan->room->bytes, order->bytes);
+        atomic_store(&plan->room->full, false);
+      }
+      ap_block_order_free(order);
     }
   }
 }

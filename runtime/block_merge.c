@@ -281,8 +281,12 @@ static struct ap_block_order *pack(struct ap_block_order *order) {
   return order;
 }
 
+static size_t order_bytes(const struct ap_block_order *order) {
+  return sizeof *order + order->nwide * sizeof *order->wide + order->count * sizeof *order->calls;
+}
+
 struct ap_block_order *ap_block_order_new(const struct ap_run *run, const struct ap_block_plan *plan, const struct ap_block_region *regions,
-                                          unsigned lanes, bool counted) {
+                                          unsigned lanes, bool counted, size_t most) {
   const struct ap_program *p = run->program;
   struct merger m = {.run = run, .plan = plan, .count = lanes, .counted = counted, .done = p->nmicros + AP_CALL_OTHER + 1};
   uint32_t head = 0;
@@ -300,9 +304,9 @@ struct ap_block_order *ap_block_order_new(const struct ap_run *run, const struct
       lane->base[k] = (struct place){0, AP_PLACE_ZEROS};
     }
   }
-  while (choose_head(&m, &head)) {
+  while (choose_head(&m, &head) && order_bytes(m.order) <= most) {
     for (unsigned i = 0; i < lanes; i++) {
-      for (struct lane *lane = &m.lanes[i]; lane->head == head;) {
+      for (struct lane *lane = &m.lanes[i]; lane->head == head && order_bytes(m.order) <= most;) {
         add_call(&m, i, ap_calls_next(&lane->calls));
         m.waiting[head]--;
         ap_calls_step(&lane->calls, p);
@@ -316,6 +320,13 @@ struct ap_block_order *ap_block_order_new(const struct ap_run *run, const struct
   }
   free(m.waiting);
   free(m.lanes);
+  m.order->bytes = order_bytes(m.order);
+  if (m.order->bytes > most) {
+    free(m.order->calls);
+    m.order->calls = NULL;
+    ap_block_order_free(m.order);
+    return NULL;
+  }
   return pack(m.order);
 }
 

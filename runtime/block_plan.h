@@ -128,7 +128,11 @@ struct ap_block_order {
   uint64_t *calls; size_t count;
   struct ap_wide_call *wide; size_t nwide;
   struct ap_columns *zero[AP_BLOCK_LANES]; size_t nzero[AP_BLOCK_LANES];  // columns that have to be 0 at the begin, unless changes are counted
+  size_t bytes;
 };
+// Memory of all orders of a run.
+#define AP_ORDER_BYTES ((size_t)384 << 20)  // about, at most
+struct ap_order_room { _Atomic size_t bytes; atomic_bool full; };
 // Neighbouring regions on one grid. A piece of work is a group of `lanes` of them on `group` blocks (one of the two is 1), so that what one has
 // used is near for the next.
 struct ap_bundle {
@@ -141,8 +145,9 @@ static inline uint32_t ap_bundle_groups(const struct ap_bundle *b) { return (b->
 struct ap_block_plan;
 void ap_block_forget_orders(struct ap_block_plan *plan);  // they hold for one binding of kernels
 struct ap_block_region;
+// NULL if it takes more than `most` bytes.
 struct ap_block_order *ap_block_order_new(const struct ap_run *run, const struct ap_block_plan *plan, const struct ap_block_region *regions,
-                                          unsigned lanes, bool counted);
+                                          unsigned lanes, bool counted, size_t most);
 void ap_block_order_free(struct ap_block_order *order);
 
 struct ap_block_plan {
@@ -169,7 +174,7 @@ struct ap_block_plan {
   double calls;    // of all regions on one block each
   const struct ap_micro_facts *facts;  // by microcode program
   struct ap_plane_place places[AP_BLOCK_PLACES]; unsigned nplaces;  // from AP_PLACE_PLANES on
-  bool may_order;  // there is memory for the orders of its bundles, a word for each of `calls`
+  struct ap_order_room *room;  // for the orders of its bundles; NULL: it has none
   bool ordering;   // it is executed more than once: all orders pay
   size_t bytes;    // memory that it takes
   // What an execution costs does not depend on data: kept from the first one, for a technology of these latencies.

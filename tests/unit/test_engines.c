@@ -93,6 +93,7 @@ static void note_move(const struct ap_block_plan *plan, const struct ap_entry *e
 }
 
 static void note_run(const struct ap_run *run, struct reached *r) {
+  size_t bytes = 0;
   for (size_t s = 0; run->blocks != NULL && s < run->nstages; s++) {
     const struct ap_block_plan *plan = run->blocks->plans[s];
     for (uint32_t i = 0; plan != NULL && i < plan->stage->count; i++) {
@@ -109,10 +110,14 @@ static void note_run(const struct ap_run *run, struct reached *r) {
         const struct ap_block_order *order = atomic_load(&b->orders[g]);
         if (order != NULL) {
           note_order(order, r);
+          bytes += order->bytes;
+          const struct ap_block_region *first = &plan->regions[b->first + g * b->lanes];
+          assert_null(ap_block_order_new(run, plan, first, 1, false, sizeof *order - 1));  // no room for any
         }
       }
     }
   }
+  assert_true(run->blocks == NULL || atomic_load(&run->blocks->room.bytes) == bytes);
 }
 
 #define REACHES(what) \
