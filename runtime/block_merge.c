@@ -123,19 +123,15 @@ static struct place operand(struct merger *m, unsigned i, const struct ap_call *
   return (struct place){lane_column(m, i, at), AP_PLACE_CELLS};
 }
 
-static bool fields_meet(const struct ap_call *call, unsigned x, unsigned y) {
-  struct ap_field a = call->entry->instr->f[x], b = call->entry->instr->f[y];
-  return a.width > 0 && b.width > 0 && a.col < b.col + b.width && b.col < a.col + a.width;
-}
-
 // Where an operand that is written lies. What was loaded there is still wanted unless all of it is overwritten unseen; cells that change are counted.
 static struct place target(struct merger *m, unsigned i, const struct ap_call *call, bool defined) {
   struct lane *lane = &m->lanes[i];
-  unsigned width = call->entry->instr->f[0].width, at = call->at[0];
+  const struct ap_field *f = call->entry->instr->f;
+  unsigned width = f[0].width, at = call->at[0];
   if (call->base[0] != 0) {
     return operand(m, i, call, 0);
   }
-  if (m->counted || !defined || fields_meet(call, 0, 1) || fields_meet(call, 0, 2)) {
+  if (m->counted || !defined || ap_fields_meet(f[0], f[1]) || ap_fields_meet(f[0], f[2])) {
     bring_loaded(m, i, at, width);
   }
   forget_loaded(lane, at, width);

@@ -51,16 +51,12 @@ static const struct ap_micro_facts *facts_of(const struct builder *b, const stru
   return &b->facts[micro - b->program->micros];
 }
 
-static bool fields_meet(struct ap_field x, struct ap_field y) {
-  return x.width > 0 && y.width > 0 && x.col < y.col + y.width && y.col < x.col + x.width;
-}
-
 // A kernel reads all operands, then writes. That is what the steps do unless one of them uses a column that an earlier one has written
 // under the name of another operand.
 static bool is_stepwise(const struct ap_instr *instr, const struct ap_micro_facts *f) {
   for (unsigned x = 0; x < 3; x++) {
     for (unsigned y = 0; y < 3; y++) {
-      if (x != y && fields_meet(instr->f[x], instr->f[y]) && f->accessed[y] && f->first_write[x] <= f->last_access[y]) {
+      if (x != y && ap_fields_meet(instr->f[x], instr->f[y]) && f->accessed[y] && f->first_write[x] <= f->last_access[y]) {
         return true;
       }
     }
@@ -254,7 +250,7 @@ static bool contains(struct ap_field outer, struct ap_field inner) {
 
 // Whether this use of columns forbids that the field has a base of its own.
 static bool forbids(const struct builder *b, const struct ap_entry *e, unsigned slot, struct ap_field field) {
-  if (!fields_meet(e->instr->f[slot], field)) {
+  if (!ap_fields_meet(e->instr->f[slot], field)) {
     return false;
   }
   if (e->kind == AP_ENTRY_LOAD) {
@@ -294,7 +290,7 @@ static void find_bases(struct builder *b) {
     struct ap_entry *e = plan->used[i];
     for (unsigned slot = 0; slot < 3; slot++) {
       for (unsigned k = 1; k < plan->nbases; k++) {
-        if (fields_meet(e->instr->f[slot], plan->base_field[k])) {
+        if (ap_fields_meet(e->instr->f[slot], plan->base_field[k])) {
           e->base[slot] = (uint8_t)k;
           e->at[slot] = (uint32_t)(e->instr->f[slot].col - plan->base_field[k].col) * AP_COLUMN_WORDS;
         }

@@ -71,6 +71,9 @@ struct ap_source {
 };
 
 struct ap_columns { uint16_t first, count; };
+static inline bool ap_fields_meet(struct ap_field x, struct ap_field y) {
+  return x.width > 0 && y.width > 0 && x.col < y.col + y.width && y.col < x.col + x.width;
+}
 
 struct ap_block_region {
   const struct ap_region *region;

@@ -177,14 +177,8 @@ static struct ap_row_view *row_view(const struct ap_run *run, struct ap_block_pl
 // The constants of a tap for the channels of a grid, one byte each; NULL if they are larger, or too many.
 static const uint8_t *channel_values(const struct ap_run *run, struct ap_block_plan *plan, const struct ap_instr *load, const struct ap_plane_access *x) {
   const struct ap_desc *desc = &run->program->descs[load->index];
-  uint64_t channels = x->order->channels, most = ROW_VIEW_BYTES - plan->row_view_bytes, taps = 1;
-  for (unsigned k = 0; k < 4; k++) {
-    taps = desc->tap_count[k] <= most ? taps * desc->tap_count[k] : most + 1;
-    if (taps > most) {
-      return NULL;
-    }
-  }
-  if (x->bits > 8 || channels > most || taps * channels + 8 > most) {
+  uint64_t channels = x->order->channels, most = ROW_VIEW_BYTES - plan->row_view_bytes, taps = ap_desc_taps(desc, most);
+  if (x->bits > 8 || taps > most || channels > most || taps * channels + 8 > most) {
     return NULL;
   }
   if (plan->channel_values == NULL) {

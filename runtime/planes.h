@@ -33,6 +33,15 @@ static inline struct ap_move ap_move_of(const struct ap_program *program, const 
   return (struct ap_move){desc, &program->grids[desc->grid], move->tap, move->f[0].width};
 }
 
+// Taps of a descriptor; most + 1 if there are more than `most`, which is below 2^32.
+static inline uint64_t ap_desc_taps(const struct ap_desc *desc, uint64_t most) {
+  uint64_t taps = 1;
+  for (unsigned k = 0; k < 4 && taps <= most; k++) {
+    taps *= desc->tap_count[k];
+  }
+  return taps <= most ? taps : most + 1;
+}
+
 // How the rows of a load or store lie in the planes of a tensor, or of a view of it: row r is position `position` + r / repeat of the channel.
 struct ap_plane_access {
   struct ap_planes *planes;      // NULL if the rows are successive positions of neither

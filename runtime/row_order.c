@@ -197,9 +197,8 @@ static bool moves_channels(const struct ap_run *run, const struct ap_row_order *
   const struct ap_desc *desc = move->desc;
   struct ap_plane_access access;
   struct ap_plane_view view;
-  uint64_t taps = (uint64_t)desc->tap_count[0] * desc->tap_count[1] * desc->tap_count[2] * desc->tap_count[3];  // a tap is a number of 32 bits
   struct ap_move last = *move;
-  last.tap = (uint32_t)(taps - 1);
+  last.tap = (uint32_t)(ap_desc_taps(desc, UINT32_MAX) - 1);
   bool apart = selects(move, 3) && desc->row_dim[3] == 3 && desc->tap_count[3] > 1 && (desc->tap_step[3] & (int32_t)((1u << order->shift) - 1)) != 0;
   return !apart && ap_channel_access(run, order, move, store, &view, &access) && ap_channel_access(run, order, &last, store, &view, &access);
 }

@@ -28,15 +28,9 @@ static uint64_t row_period(const struct ap_desc *desc, const struct ap_grid *gri
 bool ap_row_view(const struct ap_run *run, const struct ap_instr *load, struct ap_row_view *view) {
   const struct ap_program *p = run->program;
   const struct ap_desc *desc = &p->descs[load->index];
-  uint64_t taps = 1, most = MAX_VIEW_BYTES / sizeof(uint64_t);
-  for (unsigned k = 0; k < 4; k++) {
-    taps = desc->tap_count[k] <= most ? taps * desc->tap_count[k] : most + 1;
-    if (taps > most) {
-      return false;
-    }
-  }
+  uint64_t most = MAX_VIEW_BYTES / sizeof(uint64_t), taps = ap_desc_taps(desc, most);
   *view = (struct ap_row_view){.desc = load->index, .period = row_period(desc, &p->grids[desc->grid])};
-  if (p->tensors[ap_tensor_root(p, desc->tensor)].storage != AP_STORAGE_CONST || load->f[0].width != desc->bits || view->period > most) {
+  if (p->tensors[ap_tensor_root(p, desc->tensor)].storage != AP_STORAGE_CONST || load->f[0].width != desc->bits || view->period > most || taps > most) {
     return false;
   }
   ap_planes_shape(&view->planes, view->period + AP_BLOCK_ROWS - 1, (uint32_t)taps, desc->bits);

@@ -13,12 +13,8 @@
 #include "backend/compiler.h"
 #include "runtime/block_bind.h"
 #include "runtime/slices.h"
+#include "tests/support/random_bits.h"
 #include "tests/unit/random_program.h"
-
-static int rounds(int fallback) {
-  const char *wanted = getenv("BFIMNA_ROUNDS");  // a longer campaign: BFIMNA_ROUNDS=5000 tests/test_engines
-  return wanted != NULL ? atoi(wanted) : fallback;
-}
 
 struct trace { struct ap_trace_event *events; size_t count, capacity; };
 static void record(void *context, const struct ap_trace_event *event) {

@@ -10,26 +10,9 @@
 #include <cmocka.h>
 
 #include "runtime/block_run.h"
-#include "tests/support/random_graph.h"
+#include "tests/support/random_bits.h"
 
 #define WORDS ((size_t)AP_MAX_WIDTH * AP_COLUMN_WORDS)
-
-static int rounds(int fallback) {
-  const char *wanted = getenv("BFIMNA_ROUNDS");
-  return wanted != NULL ? atoi(wanted) : fallback;
-}
-
-static uint32_t pick(struct rng *rng, int64_t low, int64_t high) { return (uint32_t)rng_range(rng, low, high); }
-static bool chance(struct rng *rng, uint32_t percent) { return rng_next(rng) % 100 < percent; }
-static uint64_t number(struct rng *rng, unsigned bits) {
-  uint64_t x = (uint64_t)rng_next(rng) << 32 | rng_next(rng);
-  return bits >= 64 ? x : x & (((uint64_t)1 << bits) - 1);
-}
-static void fill(struct rng *rng, uint64_t *words, size_t count) {
-  for (size_t i = 0; i < count; i++) {
-    words[i] = number(rng, 64);
-  }
-}
 
 static void check_read(const struct ap_planes *planes, const struct ap_plane_read *read, const uint64_t *columns) {
   unsigned span = AP_BLOCK_ROWS >> read->shift;

@@ -11,27 +11,10 @@
 #include <cmocka.h>
 
 #include "runtime/block_run.h"
-#include "tests/support/random_graph.h"
+#include "tests/support/random_bits.h"
 
 #define WORDS ((size_t)AP_MAX_WIDTH * AP_COLUMN_WORDS)
 enum { ROOT, ALIAS, FIXED, TENSORS };  // FIXED: constants
-
-static int rounds(int fallback) {
-  const char *wanted = getenv("BFIMNA_ROUNDS");
-  return wanted != NULL ? atoi(wanted) : fallback;
-}
-
-static uint32_t pick(struct rng *rng, int64_t low, int64_t high) { return (uint32_t)rng_range(rng, low, high); }
-static bool chance(struct rng *rng, uint32_t percent) { return rng_next(rng) % 100 < percent; }
-static uint64_t number(struct rng *rng, unsigned bits) {
-  uint64_t x = (uint64_t)rng_next(rng) << 32 | rng_next(rng);
-  return bits >= 64 ? x : x & (((uint64_t)1 << bits) - 1);
-}
-static void fill(struct rng *rng, uint64_t *words, size_t count) {
-  for (size_t i = 0; i < count; i++) {
-    words[i] = number(rng, 64);
-  }
-}
 
 static struct ap_row_order order_of_grid(const struct ap_grid *grid) {
   struct ap_row_order order = {.channels = grid->count[3], .positions = (uint64_t)grid->count[0] * grid->count[1] * grid->count[2]};
